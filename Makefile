@@ -1,0 +1,100 @@
+# make | check | bench | install | lint | asan | ubsan | tsan | fuzz | mutate | status ; see CONTRIBUTING.md
+# WITH_ONNX=0: a core that loads plans only and needs libc and libm alone.
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+WITH_ONNX ?= 1
+PREFIX ?= /usr/local
+VARIANT ?=
+B := build$(if $(VARIANT),-$(VARIANT))$(if $(filter 0,$(WITH_ONNX)),-core)
+VERSION := $(shell sed -n 's/^\#define PRECINFER_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' include/precinfer.h | paste -sd.)
+SONAME := libprecinfer.so.$(word 1,$(subst ., ,$(VERSION)))
+
+OPT ?= -O2
+WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wshadow -Wpointer-arith -Wno-missing-field-initializers \
+        -Wno-psabi -Werror=maybe-uninitialized -Werror=implicit-function-declaration -Werror=incompatible-pointer-types
+CFLAGS ?= -g
+# The law: no contraction. Stores through other types are everywhere in tensor code: no strict aliasing.
+override CFLAGS += $(OPT) -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -ffp-contract=off -fno-strict-aliasing -fno-math-errno \
+        -DPRECINFER_BUILD -DPI_WITH_ONNX=$(WITH_ONNX) -Iinclude $(EXTRA)
+
+ROOMS := base graph quant kern op plan calib verify search format
+ISAS := $(notdir $(patsubst %/,%,$(dir $(wildcard kernels/*/isa.mk))))
+include $(ISAS:%=kernels/%/isa.mk)
+ALL_LIB := $(wildcard lib/*.c) $(foreach r,$(ROOMS),$(wildcard lib/$(r)/*.c))
+ifeq ($(WITH_ONNX),0)
+LIB_SRC := $(filter-out lib/format/onnx% lib/format/json% lib/format/npz% lib/format/recipe_json%,$(ALL_LIB))
+LIBS := -lm
+else
+LIB_SRC := $(ALL_LIB)
+PKGS := libprotobuf-c jansson minizip
+override CFLAGS += -I$(B)
+LIBS := $(shell pkg-config --libs $(PKGS)) -lz -lm
+ONNX_PROTO ?= $(firstword $(wildcard /usr/include/onnx/onnx.proto /usr/include/onnx/onnx-ml.proto) \
+        $(shell python3 -c 'import onnx,os;print(os.path.join(os.path.dirname(onnx.__file__),"onnx.proto"))' 2>/dev/null))
+PROTO_OBJ := $(B)/onnx.pb-c.o
+endif
+KERNEL_SRC := $(foreach i,$(ISAS),$(wildcard kernels/$(i)/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(KERNEL_SRC:%.c=$(B)/%.o) $(PROTO_OBJ)
+
+all: $(B)/libprecinfer.a $(B)/libprecinfer.so $(B)/precinfer
+
+# ---------------------------------------------------------------- objects
+isa_of = $(patsubst kernels/%/,%,$(dir $(1)))
+$(B)/kernels/%.o: kernels/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(if $(filter table,$(basename $(notdir $<))),,$(FLAGS_$(call isa_of,$<))) -MMD -MP -c $< -o $@
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(FLAGS_$(basename $(notdir $<))) -MMD -MP -c $< -o $@
+# The schema comes from the distribution's onnx package and is never copied into the tree.
+$(B)/onnx.pb-c.c $(B)/onnx.pb-c.h &: $(ONNX_PROTO)
+	@mkdir -p $(B)
+	@test -n "$(ONNX_PROTO)" || { echo "onnx.proto not found: install libonnx-dev, or WITH_ONNX=0" >&2; exit 1; }
+	cp $< $(B)/onnx.proto && protoc-c --proto_path=$(B) --c_out=$(B) $(B)/onnx.proto
+$(B)/onnx.pb-c.o: $(B)/onnx.pb-c.c
+	$(CC) $(CFLAGS) -w -c $< -o $@
+$(filter $(B)/lib/format/onnx%,$(LIB_OBJ)): $(B)/onnx.pb-c.h
+$(B)/lib/format/onnx%.o: $(B)/onnx.pb-c.h
+
+# ---------------------------------------------------------------- libraries
+# One relocatable object with hidden symbols made local: pi_ names never clash with a host's.
+$(B)/libprecinfer.a: $(LIB_OBJ)
+	$(LD) -r -o $(B)/precinfer.o $^ && objcopy --localize-hidden $(B)/precinfer.o && rm -f $@ && $(AR) rcs $@ $(B)/precinfer.o
+$(B)/libprecinfer.so: $(LIB_OBJ) test/abi.map
+	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=test/abi.map -Wl,-z,defs -o $@ $(LIB_OBJ) $(LDFLAGS) $(LIBS)
+# Tests and benches see the internals.
+$(B)/internal.a: $(LIB_OBJ)
+	rm -f $@ && $(AR) rcsT $@ $^
+
+# ---------------------------------------------------------------- command line
+TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
+TOOL_LIBS := $(if $(filter 0,$(WITH_ONNX)),,-lpthreadpool) -lpthread
+$(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(TOOL_LIBS)
+
+# ---------------------------------------------------------------- tests
+# A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
+# builds and runs that file alone.
+TEST_SRC := $(filter-out test/main.c,$(wildcard test/*.c))
+T ?= $(basename $(notdir $(TEST_SRC)))
+CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
+$(B)/test/%.o: test/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Dpi_suite=pi_suite_$* -MMD -MP -c $< -o $@
+$(B)/test/main.o: test/main.c FORCE
+	@mkdir -p $(@D)
+	@for t in $(T); do echo "PI_SUITE($$t)"; done > $(B)/test/suites.h.new
+	@cmp -s $(B)/test/suites.h.new $(B)/test/suites.h || mv $(B)/test/suites.h.new $(B)/test/suites.h
+	$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
+$(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
+check: $(B)/run-tests
+	$(B)/run-tests
+
+clean:
+	rm -rf build build-*
+FORCE:
+.PHONY: all check clean FORCE
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
