@@ -9,7 +9,11 @@
 #include <immintrin.h>
 #include "../kernel.h"
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* The operand that a comparison with NaN keeps stands second, so NaN and -0 pass as in the law. */
 INLINE __m512 clip(__m512 x, __m512 lo, __m512 hi) { return _mm512_min_ps(hi, _mm512_max_ps(lo, x)); }
