@@ -55,16 +55,32 @@ int64_t pi_integer_bias(float b, float sx, float sw, int *overflow)
     return (int64_t)(shifted - 6755399441055744.0);
 }
 
-size_t pi_weights_overflow(const int8_t *w, const struct pi_weight_layout *l, const float *bias, float sx, const float *sw, int32_t zp)
+static int overflows(struct signs s, float bias, float sx, float sw, int32_t zp)
 {
-    for (size_t j = 0; j < l->groups * l->n; j++) {
-        const struct signs s = sum_by_sign(w, l, j);
-        int bad = 0;
-        const int64_t b = (bias ? pi_integer_bias(bias[j], sx, sw[j], &bad) : 0) - zp * (s.positive + s.negative);
-        /* Partial sums lie between these, in whatever order a kernel adds. */
-        const int64_t least = 255 * s.negative, most = 255 * s.positive;
-        bad |= most > INT32_MAX || least < INT32_MIN || b > INT32_MAX || b < INT32_MIN || most + b > INT32_MAX || least + b < INT32_MIN;
-        if (bad) return j + 1;
+    int bad = 0;
+    const int64_t b = pi_integer_bias(bias, sx, sw, &bad) - zp * (s.positive + s.negative);
+    /* Partial sums lie between these, in whatever order a kernel adds. */
+    const int64_t least = 255 * s.negative, most = 255 * s.positive;
+    return bad || most > INT32_MAX || least < INT32_MIN || b > INT32_MAX || b < INT32_MIN || most + b > INT32_MAX || least + b < INT32_MIN;
+}
+
+size_t pi_layer_overflow(const int8_t *w, const struct pi_weight_layout *l, const float *bias, float sx, const float *sw, int32_t zp)
+{
+    for (size_t j = 0; j < l->groups * l->n; j++)
+        if (overflows(sum_by_sign(w, l, j), bias ? bias[j] : 0, sx, sw[j], zp)) return j + 1;
+    return 0;
+}
+
+size_t pi_weights_overflow(const int8_t *w, size_t n, size_t k, ptrdiff_t sn, ptrdiff_t sk, const float *bias, float sx,
+                           const float *sw, int32_t zp)
+{
+    for (size_t j = 0; j < n; j++) {
+        struct signs s = { 0, 0 };
+        for (size_t i = 0; i < k; i++) {
+            const int8_t x = w[(ptrdiff_t)j * sn + (ptrdiff_t)i * sk];
+            if (x > 0) s.positive += x; else s.negative += x;
+        }
+        if (overflows(s, bias ? bias[j] : 0, sx, sw[j], zp)) return j + 1;
     }
     return 0;
 }
