@@ -30,7 +30,7 @@ enum {
 
 /*     acc + bias[col] + r0[row]*c0[col] + r1[row]*c1[col]            (s32 wraps never: checked when weights are quantized)
  *  -> float -> * scale[col] -> * row_scale[row] -> clip(act_lo, act_hi) -> + (float)(res - res_zp) * res_scale
- *  -> clip(lo, hi) -> out:  F32 as it is;  BF16 round to nearest even;  U8 round to nearest even, + zp, table.
+ *  -> clip(lo, hi) -> out:  F32 as it is;  BF16 round to nearest even;  U8 round to nearest even (NaN: 0), + zp, table.
  *  S32 out stores the integer sum (bias and rank-one terms included) and skips everything after it.
  * One rounding a step, never contracted. clip(x): x = lo > x ? lo : x, then x = hi < x ? hi : x (NaN and -0 pass).
  * An F32 residual is added as it is, a BF16 one after widening; only a U8 one is scaled.
@@ -188,8 +188,9 @@ struct pi_row {
     uint32_t stages;                    /* epilogue stages that are understood                                */
     uint8_t mr;                         /* rows a call takes at most; 0: any number                           */
     uint8_t prep_bytes;                 /* bytes an element in prep's block                                   */
-    uint16_t macs;                      /* multiply-adds one instruction-mix step retires per cycle at best, for
-                                           the cost model: a whole number, f32 AVX2 = 16                      */
+    uint16_t macs;                      /* multiply-adds a cycle at best, for the cost model: of a core with two
+                                           multiply ports as wide as the ISA's vectors (f32: AVX2 16, AVX-512 32);
+                                           lib/kern/choose.c knows the families that have less                */
     const struct pi_packing *packing;   /* GEMM and DWCONV                                                    */
     union {
         pi_tile_fn *tile; pi_dw_fn *dw; pi_elt_fn *elt; pi_pool_fn *pool; pi_reduce_fn *reduce;
