@@ -13,7 +13,7 @@ struct precinfer_context {
     void (*log)(void *host, enum precinfer_log_level level, const char *line);
     void (*parallel_for)(void *host, size_t n, void (*body)(void *arg, size_t i), void *arg);
     size_t threads;                     /* >= 1                                                                 */
-    struct pi_cpu cpu;                  /* features already masked by cpu_mask                                  */
+    struct pi_cpu cpu;                  /* what it has; cpu_mask is in isas                                     */
     uint64_t isas;                      /* bit i: line i of isa.def may be used                                 */
     char *kernel;                       /* glob, NULL: any                                                      */
     char *cpu_text;
