@@ -88,7 +88,7 @@ void pi_put_text(struct pi_bytes *b, const char *s) { pi_put(b, s, strlen(s)); }
 
 void pi_bytes_free(struct pi_bytes *b)
 {
-    if (b->data) pi_free(b->a, b->data);
+    pi_free(b->a, b->data);
     b->data = NULL;
     b->size = b->room = 0;
 }

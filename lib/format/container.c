@@ -74,7 +74,7 @@ int pi_container_write(precinfer_context *ctx, const char *path, const struct pi
     if (!status) status = pi_file_open(&ctx->alloc, path, &f, err);
     for (size_t i = 0; !status && i < count; i++) status = pi_file_put(&f, slices[i].data, slices[i].size, err);
     if (!status) status = pi_file_commit(&f, err);
-    if (slices) pi_free(&ctx->alloc, slices);
+    pi_free(&ctx->alloc, slices);
     pi_bytes_free(&head);
     return status;
 }
@@ -88,7 +88,7 @@ int pi_container_bytes(const struct pi_container_type *type, const struct pi_sec
     int status = make_slices(out->a, type, sections, n, &head, &slices, &count, err);
     for (size_t i = 0; !status && i < count; i++) pi_put(out, slices[i].data, slices[i].size);
     if (!status && out->failed) status = pi_no_memory(err, out->size);
-    if (slices) pi_free(out->a, slices);
+    pi_free(out->a, slices);
     pi_bytes_free(&head);
     return status;
 }

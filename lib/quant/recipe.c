@@ -29,7 +29,7 @@ void pi_recipe_release(precinfer_recipe *r)
     void *const blocks[] = { r->nodes, r->values, r->node_order, r->value_order, r };
     pi_arena_free(&r->arena);
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        if (blocks[i]) pi_free(&ctx->alloc, blocks[i]);
+        pi_free(&ctx->alloc, blocks[i]);
     pi_context_release(ctx);
 }
 
