@@ -188,8 +188,9 @@ struct pi_row {
     uint32_t stages;                    /* epilogue stages that are understood                                */
     uint8_t mr;                         /* rows a call takes at most; 0: any number                           */
     uint8_t prep_bytes;                 /* bytes an element in prep's block                                   */
-    uint16_t macs;                      /* multiply-adds one instruction-mix step retires per cycle at best, for
-                                           the cost model: a whole number, f32 AVX2 = 16                      */
+    uint16_t macs;                      /* multiply-adds a cycle at best, for the cost model: of a core with two
+                                           multiply ports as wide as the ISA's vectors (f32: AVX2 16, AVX-512 32);
+                                           lib/kern/choose.c knows the families that have less                */
     const struct pi_packing *packing;   /* GEMM and DWCONV                                                    */
     union {
         pi_tile_fn *tile; pi_dw_fn *dw; pi_elt_fn *elt; pi_pool_fn *pool; pi_reduce_fn *reduce;

@@ -24,7 +24,8 @@ static void decode_name(struct pi_cpuid_leaf leaf0, uint32_t signature, struct p
 }
 
 /* The operating system must save what a feature computes in: XCR0 says whether it does. */
-static uint64_t decode_features(struct pi_cpuid_leaf l1, struct pi_cpuid_leaf l7, struct pi_cpuid_leaf l7_1, uint64_t xcr0, int amx)
+static uint64_t decode_features(struct pi_cpuid_leaf l1, struct pi_cpuid_leaf l7, struct pi_cpuid_leaf l7_1, uint64_t xcr0,
+                                int amx)
 {
     enum { YMM = 0x06, ZMM = 0xe6 };
     const uint64_t tiles = 0x60000;
@@ -52,7 +53,8 @@ static void decode_caches(const struct pi_cpuid_leaf *leaves, size_t n, struct p
         const struct pi_cpuid_leaf l = leaves[i];
         const unsigned type = l.eax & 31, level = l.eax >> 5 & 7;
         if ((l.leaf != 4 && l.leaf != 0x8000001d) || (type != 1 && type != 3)) continue;
-        const size_t bytes = ((size_t)(l.ebx >> 22) + 1) * ((l.ebx >> 12 & 1023) + 1) * ((l.ebx & 4095) + 1) * ((size_t)l.ecx + 1);
+        const size_t ways = (l.ebx >> 22) + 1, partitions = (l.ebx >> 12 & 1023) + 1, line = (l.ebx & 4095) + 1;
+        const size_t bytes = ways * partitions * line * ((size_t)l.ecx + 1);
         if (level == 1) cpu->l1d = bytes;
         if (level == 2) cpu->l2 = bytes;
         if (level == 3) cpu->l3 = bytes;

@@ -128,7 +128,7 @@ int pi_cpu_named(const char *name, struct pi_cpu *cpu)
     for (size_t i = 0; i < RECORDED; i++) {
         if (strcmp(name, recorded[i].name)) continue;
         size_t n = 0;
-        while (n < LEAVES && (!n || recorded[i].leaf[n].eax || recorded[i].leaf[n].ebx || recorded[i].leaf[n].leaf)) n++;
+        while (n < LEAVES && (recorded[i].leaf[n].eax | recorded[i].leaf[n].ebx)) n++;
         pi_cpu_decode(recorded[i].leaf, n, recorded[i].xcr0, 1, cpu);
         return 0;
     }

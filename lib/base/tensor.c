@@ -108,7 +108,8 @@ static void copy_plane(const char *from, char *to, struct axis x, struct axis y,
     const int64_t xs = y.from == 1 ? x.n : SQUARE, ys = y.from == 1 ? y.n : SQUARE;
     for (int64_t i = 0; i < x.n; i += xs)
         for (int64_t j = 0; j < y.n; j += ys) {
-            const struct axis xb = { x.n - i < xs ? x.n - i : xs, x.from, x.to }, yb = { y.n - j < ys ? y.n - j : ys, y.from, y.to };
+            const struct axis xb = { x.n - i < xs ? x.n - i : xs, x.from, x.to };
+            const struct axis yb = { y.n - j < ys ? y.n - j : ys, y.from, y.to };
             const char *f = from + (i * x.from + j * y.from) * e;
             char *t = to + (i * x.to + j * y.to) * e;
             switch (e) {
