@@ -212,9 +212,10 @@ int pi_file_open(const struct pi_allocator *a, const char *path, struct pi_file 
         status = pi_no_memory(err, strlen(path) + 1);
     else if (exists && S_ISDIR(st.st_mode))
         status = fail(err, PRECINFER_IO, path, "cannot write", EISDIR);
-    else if (exists && !S_ISREG(st.st_mode)) {
+    else if (exists && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5))) {
+        /* /dev/stdout may be a regular file that the shell has open: what it holds already stays. */
         f->in_place = 1;
-        f->fd = open(path, O_WRONLY | O_CLOEXEC);
+        f->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
         if (f->fd < 0)
             status = fail(err, PRECINFER_IO, path, "cannot open for writing", errno);
     } else
