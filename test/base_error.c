@@ -4,8 +4,8 @@
 START_TEST(fills)
 {
     struct precinfer_error err;
-    ck_assert_int_eq(pi_fail(&err, PRECINFER_INVALID, "node '%s' (%s): group %d does not divide %zu", "c1", "Conv", 7, (size_t)256),
-                     PRECINFER_INVALID);
+    ck_assert_int_eq(pi_fail(&err, PRECINFER_INVALID, "node '%s' (%s): group %d does not divide %zu", "c1", "Conv", 7,
+                             (size_t)256), PRECINFER_INVALID);
     ck_assert_int_eq(err.status, PRECINFER_INVALID);
     ck_assert_str_eq(err.text, "node 'c1' (Conv): group 7 does not divide 256");
     ck_assert_int_eq(pi_fail(NULL, PRECINFER_IO, "x"), PRECINFER_IO);
