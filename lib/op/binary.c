@@ -45,7 +45,7 @@ static void run(const struct pi_call *c)
         .check = check_##symbol, .infer = infer, .run = run                                                             \
     };
 BINARY(add, "Add", PI_ADD, PI_BIT(PI_U8))
-BINARY(sub, "Sub", PI_SUB, 0)
+BINARY(sub, "Sub", PI_SUB, PI_BIT(PI_U8))
 BINARY(mul, "Mul", PI_MUL, PI_BIT(PI_U8))
 BINARY(div, "Div", PI_DIV, 0)
 
