@@ -84,7 +84,7 @@ static void run(const struct pi_call *c)
     pi_elt_run(c->ctx, PI_ADD, NULL, c->out[0], &shift, c->out[0]);
 }
 
-const struct pi_opdef pi_op_batchnormalization = {
+const struct pi_opdef pi_op_BatchNormalization = {
     .name = "BatchNormalization", .since = 7, .min_in = 5, .max_in = 5, .min_out = 1, .max_out = 5,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE, .params_bytes = sizeof(struct batchnorm), .check = check, .infer = infer,
     .workspace = workspace, .run = run

@@ -145,7 +145,7 @@ static void run(const struct pi_call *c)
     pi_span(c->ctx, j.w.outer, j.w.outer * j.w.inner, span, &j);
 }
 
-const struct pi_opdef pi_op_cast = {
+const struct pi_opdef pi_op_Cast = {
     .name = "Cast", .since = 6, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT,
     .params_bytes = sizeof(struct cast), .check = check, .infer = infer, .run = run
 };

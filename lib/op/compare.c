@@ -52,11 +52,11 @@ static void run_compare(const struct pi_call *c)
     pi_elt_apply(c->ctx, kernel_of(c->node->params, c->in[0]->type), &none, c->in[0], c->in[1], c->out[0]);
 }
 
-COMPARISON(equal, "Equal", 7, ==)
-COMPARISON(less, "Less", 7, <)
-COMPARISON(greater, "Greater", 7, >)
-COMPARISON(lessorequal, "LessOrEqual", 12, <=)
-COMPARISON(greaterorequal, "GreaterOrEqual", 12, >=)
+COMPARISON(Equal, "Equal", 7, ==)
+COMPARISON(Less, "Less", 7, <)
+COMPARISON(Greater, "Greater", 7, >)
+COMPARISON(LessOrEqual, "LessOrEqual", 12, <=)
+COMPARISON(GreaterOrEqual, "GreaterOrEqual", 12, >=)
 
 /* ---------------------------------------------------------------- logic */
 
@@ -83,9 +83,9 @@ static int infer_logic(const struct pi_infer *i)
         .name = onnx, .since = from, .min_in = inputs, .max_in = inputs, .min_out = 1, .max_out = 1,                    \
         .flags = PI_OP_ANY_LAYOUT, .infer = infer_logic, .run = run_##symbol                                            \
     };
-LOGIC(and, "And", 7, 2, and_bool)
-LOGIC(or, "Or", 7, 2, or_bool)
-LOGIC(not, "Not", 1, 1, not_bool)
+LOGIC(And, "And", 7, 2, and_bool)
+LOGIC(Or, "Or", 7, 2, or_bool)
+LOGIC(Not, "Not", 1, 1, not_bool)
 
 /* ---------------------------------------------------------------- Where */
 
@@ -127,7 +127,7 @@ static void run_where(const struct pi_call *c)
     pi_span(c->ctx, j.w.outer, j.w.outer * j.w.inner, span, &j);
 }
 
-const struct pi_opdef pi_op_where = {
+const struct pi_opdef pi_op_Where = {
     .name = "Where", .since = 9, .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT,
     .infer = infer_where, .run = run_where
 };

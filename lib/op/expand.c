@@ -26,7 +26,7 @@ static int infer(const struct pi_infer *i)
 
 static void run(const struct pi_call *c) { pi_move(c->ctx, c->in[0], c->out[0]); }
 
-const struct pi_opdef pi_op_expand = {
+const struct pi_opdef pi_op_Expand = {
     .name = "Expand", .since = 8, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS, .infer = infer, .run = run
 };

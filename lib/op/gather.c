@@ -85,7 +85,7 @@ static void run(const struct pi_call *c)
     }
 }
 
-const struct pi_opdef pi_op_gather = {
+const struct pi_opdef pi_op_Gather = {
     .name = "Gather", .since = 1, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS, .params_bytes = sizeof(struct gather), .check = check, .infer = infer, .run = run
 };

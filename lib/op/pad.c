@@ -201,12 +201,12 @@ static void run(const struct pi_call *c)
     move(c, &b, element);
 }
 
-const struct pi_opdef pi_op_pad_attr = {
+const struct pi_opdef pi_op_Pad_attr = {
     .name = "Pad", .since = 2, .until = 10, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS, .params_bytes = sizeof(struct pad), .check = check_attr, .infer = infer_attr,
     .run = run_attr
 };
-const struct pi_opdef pi_op_pad = {
+const struct pi_opdef pi_op_Pad = {
     .name = "Pad", .since = 11, .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS, .params_bytes = sizeof(struct pad), .check = check, .infer = infer, .run = run
 };

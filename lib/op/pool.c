@@ -271,12 +271,12 @@ static void run(const struct pi_call *c)
     pi_span(c->ctx, pixels, pixels * j.proto.n * j.taps, span, &j);
 }
 
-const struct pi_opdef pi_op_maxpool = {
+const struct pi_opdef pi_op_MaxPool = {
     .name = "MaxPool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 2, .flags = PI_OP_SPATIAL | PI_OP_PASS,
     .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .params_bytes = sizeof(struct pool), .check = check_max, .infer = infer_pool,
     .workspace = workspace, .run = run
 };
-const struct pi_opdef pi_op_averagepool = {
+const struct pi_opdef pi_op_AveragePool = {
     .name = "AveragePool", .since = 7, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_SPATIAL,
     .forms = PI_BIT(PI_U8), .params_bytes = sizeof(struct pool), .check = check_average, .infer = infer_pool,
     .workspace = workspace, .run = run
@@ -314,11 +314,11 @@ static void run_global(const struct pi_call *c, enum pi_pool_op op)
 static void run_global_max(const struct pi_call *c) { run_global(c, PI_MAXPOOL); }
 static void run_global_average(const struct pi_call *c) { run_global(c, PI_AVGPOOL); }
 
-const struct pi_opdef pi_op_globalmaxpool = {
+const struct pi_opdef pi_op_GlobalMaxPool = {
     .name = "GlobalMaxPool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_SPATIAL | PI_OP_PASS,
     .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .infer = infer_global_max, .workspace = workspace_global, .run = run_global_max
 };
-const struct pi_opdef pi_op_globalaveragepool = {
+const struct pi_opdef pi_op_GlobalAveragePool = {
     .name = "GlobalAveragePool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_SPATIAL,
     .forms = PI_BIT(PI_U8), .infer = infer_global_average, .workspace = workspace_global, .run = run_global_average
 };

@@ -101,6 +101,6 @@ static void run(const struct pi_call *c)
 }
 
 /* Not in place: an exponent that stands still is read for every element. */
-const struct pi_opdef pi_op_pow = {
+const struct pi_opdef pi_op_Pow = {
     .name = "Pow", .since = 7, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT, .infer = infer, .run = run
 };

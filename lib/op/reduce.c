@@ -205,7 +205,7 @@ static void run(const struct pi_call *c)
     }                                                                                                                   \
     DEFINE(symbol##_attr, onnx, 1, last, 1, check_##symbol##_attr, infer_attr)                                          \
     DEFINE(symbol, onnx, last + 1, 0, 2, check_##symbol, infer)
-REDUCE(reducemean, "ReduceMean", MEAN, 17)
-REDUCE(reducesum, "ReduceSum", SUM, 12)
-REDUCE(reducemax, "ReduceMax", MAX, 17)
-REDUCE(reducemin, "ReduceMin", MIN, 17)
+REDUCE(ReduceMean, "ReduceMean", MEAN, 17)
+REDUCE(ReduceSum, "ReduceSum", SUM, 12)
+REDUCE(ReduceMax, "ReduceMax", MAX, 17)
+REDUCE(ReduceMin, "ReduceMin", MIN, 17)

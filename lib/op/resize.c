@@ -400,7 +400,7 @@ static void run(const struct pi_call *c)
         .flags = PI_OP_SPATIAL, .forms = PI_BIT(PI_U8), .params_bytes = sizeof(struct resize), .check = checker,        \
         .infer = infer, .workspace = workspace, .run = run                                                              \
     };
-DEFINE(upsample_attr, "Upsample", 7, 8, 1, 1, check_upsample_attr)
-DEFINE(upsample, "Upsample", 9, 9, 2, 2, check_upsample)
-DEFINE(resize_10, "Resize", 10, 10, 2, 2, check_10)
-DEFINE(resize, "Resize", 11, 0, 1, 4, check)
+DEFINE(Upsample_attr, "Upsample", 7, 8, 1, 1, check_upsample_attr)
+DEFINE(Upsample, "Upsample", 9, 9, 2, 2, check_upsample)
+DEFINE(Resize_10, "Resize", 10, 10, 2, 2, check_10)
+DEFINE(Resize, "Resize", 11, 0, 1, 4, check)

@@ -49,7 +49,7 @@ static void run_shape(const struct pi_call *c)
     for (int d = from; d < to; d++) ((int64_t *)c->out[0]->data)[d - from] = c->in[0]->dims[d];
 }
 
-const struct pi_opdef pi_op_shape = {
+const struct pi_opdef pi_op_Shape = {
     .name = "Shape", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT | PI_OP_SHAPE,
     .params_bytes = sizeof(struct shape), .check = check_shape, .infer = infer_shape, .run = run_shape
 };
@@ -61,7 +61,7 @@ static int infer_size(const struct pi_infer *i)
 }
 static void run_size(const struct pi_call *c) { *(int64_t *)c->out[0]->data = pi_elements(c->in[0]); }
 
-const struct pi_opdef pi_op_size = {
+const struct pi_opdef pi_op_Size = {
     .name = "Size", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT | PI_OP_SHAPE,
     .infer = infer_size, .run = run_size
 };
@@ -106,7 +106,7 @@ static void run_fill(const struct pi_call *c)
     pi_fill(c->ctx, &((const struct fill *)c->node->params)->element, c->out[0]);
 }
 
-const struct pi_opdef pi_op_constantofshape = {
+const struct pi_opdef pi_op_ConstantOfShape = {
     .name = "ConstantOfShape", .since = 9, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT,
     .params_bytes = sizeof(struct fill), .check = check_fill, .infer = infer_fill, .run = run_fill
 };
@@ -163,7 +163,7 @@ static void run_constant(const struct pi_call *c)
     pi_move(c->ctx, &from, c->out[0]);
 }
 
-const struct pi_opdef pi_op_constant = {
+const struct pi_opdef pi_op_Constant = {
     .name = "Constant", .since = 1, .min_in = 0, .max_in = 0, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT,
     .params_bytes = sizeof(struct constant), .check = check_constant, .infer = infer_constant, .run = run_constant
 };

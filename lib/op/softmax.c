@@ -116,11 +116,11 @@ static void run(const struct pi_call *c)
     if (j.in.n > 0) pi_span(c->ctx, j.in.m, j.in.m * j.in.n * 8, span, &j);
 }
 
-const struct pi_opdef pi_op_softmax = {
+const struct pi_opdef pi_op_Softmax = {
     .name = "Softmax", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE,
     .params_bytes = sizeof(struct softmax), .check = check_softmax, .infer = infer, .workspace = workspace, .run = run
 };
-const struct pi_opdef pi_op_logsoftmax = {
+const struct pi_opdef pi_op_LogSoftmax = {
     .name = "LogSoftmax", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE, .params_bytes = sizeof(struct softmax), .check = check_log, .infer = infer,
     .workspace = workspace, .run = run

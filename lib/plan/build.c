@@ -119,8 +119,8 @@ static int need(struct builder *b, int value, enum pi_form form, int layout, int
 /* Does the operator read this input as data, in the form that the node computes in? */
 static int is_data(const struct builder *b, const struct pi_node *n, size_t i)
 {
-    const struct pi_tensor *t = &b->p->g->values[n->in[i]].t;
-    return !t->data && (i == 0 || t->type == PI_F32) && !(pi_has_weights(b->p->g, n) && i > 0);
+    if (pi_has_weights(b->p->g, n)) return i == 0;
+    return pi_data_input(b->p->g, n, i) && !b->p->g->values[n->in[i]].t.data;
 }
 
 /* Inputs must be there before the step that reads them: conversions are emitted first, then the node's own step. */

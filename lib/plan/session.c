@@ -432,6 +432,11 @@ static int readable(struct precinfer_session *s, const struct pi_tensor *t, stru
     return 0;
 }
 
+int pi_session_place(struct precinfer_session *s, int place, struct precinfer_tensor *tensor, struct precinfer_error *err)
+{
+    return readable(s, &s->t[place], tensor, err);
+}
+
 enum precinfer_status precinfer_session_value(precinfer_session *s, const char *name, struct precinfer_tensor *tensor, struct precinfer_error *err)
 {
     if (!s || !name || !tensor) return pi_fail(err, PRECINFER_INVALID, "session_value: arguments must not be NULL");

@@ -24,6 +24,8 @@ struct precinfer_session {
     void *scratch; size_t scratch_bytes;    /* precinfer_session_value                                          */
     int keep_all, planned, dirty, ran;
 };
+/* A place after a run of a session that keeps all, as row-major f32 where it is lowered; valid until the next call. */
+int pi_session_place(struct precinfer_session *s, int place, struct precinfer_tensor *tensor, struct precinfer_error *err);
 /* memory.c: offsets for the sizes in slot[].bytes; sets memory_bytes and bound_bytes. */
 int pi_session_plan_memory(struct precinfer_session *s, struct precinfer_error *err);
 /* relayout.c: between row-major and channels-last of one type. */
