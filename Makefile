@@ -35,7 +35,7 @@ ONNX_PROTO ?= $(firstword $(wildcard /usr/include/onnx/onnx.proto /usr/include/o
         $(shell python3 -c 'import onnx,os;print(os.path.join(os.path.dirname(onnx.__file__),"onnx.proto"))' 2>/dev/null))
 PROTO_OBJ := $(B)/onnx.pb-c.o
 endif
-KERNEL_SRC := $(foreach i,$(ISAS),$(wildcard kernels/$(i)/*.c))
+KERNEL_SRC := $(wildcard kernels/*.c) $(foreach i,$(ISAS),$(wildcard kernels/$(i)/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(KERNEL_SRC:%.c=$(B)/%.o) $(PROTO_OBJ)
 
 all: $(B)/libprecinfer.a $(B)/libprecinfer.so $(B)/precinfer
