@@ -44,10 +44,10 @@ static void run(const struct pi_call *c)
         .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE, .forms = lowered, .params_bytes = sizeof(struct binary),             \
         .check = check_##symbol, .infer = infer, .run = run                                                             \
     };
-BINARY(add, "Add", PI_ADD, PI_BIT(PI_U8))
-BINARY(sub, "Sub", PI_SUB, 0)
-BINARY(mul, "Mul", PI_MUL, PI_BIT(PI_U8))
-BINARY(div, "Div", PI_DIV, 0)
+BINARY(Add, "Add", PI_ADD, PI_BIT(PI_U8))
+BINARY(Sub, "Sub", PI_SUB, PI_BIT(PI_U8))
+BINARY(Mul, "Mul", PI_MUL, PI_BIT(PI_U8))
+BINARY(Div, "Div", PI_DIV, 0)
 
 /* ---------------------------------------------------------------- variadic: from the left */
 
@@ -81,10 +81,10 @@ static int infer_mean(const struct pi_infer *i)
         .name = onnx, .since = from, .min_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT,                \
         .params_bytes = sizeof(struct binary), .check = check_##symbol, .infer = inferrer, .run = runner                \
     };
-VARIADIC(max, "Max", 6, PI_MAX2, infer, run_variadic)
-VARIADIC(min, "Min", 6, PI_MIN2, infer, run_variadic)
-VARIADIC(sum, "Sum", 6, PI_ADD, infer, run_variadic)
-VARIADIC(mean, "Mean", 6, PI_ADD, infer_mean, run_mean)
+VARIADIC(Max, "Max", 6, PI_MAX2, infer, run_variadic)
+VARIADIC(Min, "Min", 6, PI_MIN2, infer, run_variadic)
+VARIADIC(Sum, "Sum", 6, PI_ADD, infer, run_variadic)
+VARIADIC(Mean, "Mean", 6, PI_ADD, infer_mean, run_mean)
 
 /* ---------------------------------------------------------------- PRelu: the slope is a tensor */
 
@@ -115,7 +115,7 @@ static void run_prelu(const struct pi_call *c)
     pi_elt_apply(c->ctx, leaky, &none, c->in[0], c->in[1], c->out[0]);
 }
 
-const struct pi_opdef pi_op_prelu = {
+const struct pi_opdef pi_op_PRelu = {
     .name = "PRelu", .since = 7, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE, .infer = infer_prelu, .run = run_prelu
 };

@@ -63,7 +63,7 @@ static void run_concat(const struct pi_call *c)
     }
 }
 
-const struct pi_opdef pi_op_concat = {
+const struct pi_opdef pi_op_Concat = {
     .name = "Concat", .since = 4, .min_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS,
     .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .params_bytes = sizeof(struct concat), .check = check_concat, .infer = infer_concat,
     .run = run_concat
@@ -152,7 +152,7 @@ static void run_split(const struct pi_call *c)
     }
 }
 
-const struct pi_opdef pi_op_split = {
+const struct pi_opdef pi_op_Split = {
     .name = "Split", .since = 2, .min_in = 1, .max_in = 2, .min_out = 1, .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS,
     .params_bytes = sizeof(struct split), .check = check_split, .infer = infer_split, .run = run_split
 };

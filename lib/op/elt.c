@@ -132,17 +132,17 @@ void pi_elt_apply(const precinfer_context *ctx, pi_elt_fn *fn, const struct pi_e
     start(ctx, &j, a, b, c);
 }
 
-/* u8 by u8 to u8: the scales' ratios in double, rounded once. */
+/* u8 by u8 to u8, where there is a row: the scales' ratios in double, rounded once. */
 static int run_u8(const precinfer_context *ctx, enum pi_elt_op op, const struct pi_tensor *a, const struct pi_tensor *b,
                   const struct pi_tensor *c)
 {
-    if (!b || (op != PI_ADD && op != PI_MUL) || a->type != PI_U8 || b->type != PI_U8 || c->type != PI_U8) return 0;
+    if (!b || a->type != PI_U8 || b->type != PI_U8 || c->type != PI_U8) return 0;
     const struct pi_row *row = pi_row_find(ctx, PI_ELTWISE, op, PI_U8, PI_U8, PI_U8);
     if (!row) return 0;
     const double sa = a->scale, sb = b->scale, sc = c->scale;
     struct pi_elt e = { .z = { a->zp, b->zp, c->zp }, .lo = (float)(0 - c->zp), .hi = (float)(255 - c->zp) };
-    e.p[0] = op == PI_ADD ? (float)(sa / sc) : (float)(sa * sb / sc);
-    e.p[1] = op == PI_ADD ? (float)(sb / sc) : 0;
+    e.p[0] = op == PI_MUL ? (float)(sa * sb / sc) : (float)(sa / sc);
+    e.p[1] = op == PI_MUL ? 0 : (float)(sb / sc);
     pi_elt_apply(ctx, row->fn.elt, &e, a, b, c);
     return 1;
 }

@@ -101,7 +101,7 @@ static int infer_reshape(const struct pi_infer *i)
     return 0;
 }
 
-const struct pi_opdef pi_op_reshape = {
+const struct pi_opdef pi_op_Reshape = {
     .name = "Reshape", .since = 5, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .flags = PI_OP_ALIAS | PI_OP_PASS,
     .params_bytes = sizeof(struct reshape), .check = check_reshape, .infer = infer_reshape, .run = run
 };
@@ -142,7 +142,7 @@ static int infer_flatten(const struct pi_infer *i)
     return 0;
 }
 
-const struct pi_opdef pi_op_flatten = {
+const struct pi_opdef pi_op_Flatten = {
     .name = "Flatten", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ALIAS | PI_OP_PASS,
     .params_bytes = sizeof(struct flatten), .check = check_flatten, .infer = infer_flatten, .run = run
 };
@@ -223,8 +223,8 @@ static int infer_unsqueeze(const struct pi_infer *i)
         .name = onnx, .since = 13, .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1,                                \
         .flags = PI_OP_ALIAS | PI_OP_PASS, .infer = inferrer, .run = run                                                \
     };
-AXES(squeeze, "Squeeze", infer_squeeze)
-AXES(unsqueeze, "Unsqueeze", infer_unsqueeze)
+AXES(Squeeze, "Squeeze", infer_squeeze)
+AXES(Unsqueeze, "Unsqueeze", infer_unsqueeze)
 
 /* ---------------------------------------------------------------- Identity and Dropout, which in inference is one */
 
@@ -233,7 +233,7 @@ static void run_identity(const struct pi_call *c)
     if (c->in[0]->data != c->out[0]->data) pi_move(c->ctx, c->in[0], c->out[0]);
 }
 
-const struct pi_opdef pi_op_identity = {
+const struct pi_opdef pi_op_Identity = {
     .name = "Identity", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS | PI_OP_INPLACE, .infer = pi_infer_like, .run = run_identity
 };
@@ -258,7 +258,7 @@ static void run_dropout(const struct pi_call *c)
     if (c->node->nout > 1 && c->out[1]) pi_fill(c->ctx, &kept, c->out[1]);
 }
 
-const struct pi_opdef pi_op_dropout = {
+const struct pi_opdef pi_op_Dropout = {
     .name = "Dropout", .since = 7, .min_in = 1, .max_in = 3, .min_out = 1, .max_out = 2,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS | PI_OP_INPLACE, .infer = infer_dropout, .run = run_dropout
 };

@@ -133,12 +133,12 @@ static void run(const struct pi_call *c)
     move(c, &s);
 }
 
-const struct pi_opdef pi_op_slice_attr = {
+const struct pi_opdef pi_op_Slice_attr = {
     .name = "Slice", .since = 1, .until = 9, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS, .params_bytes = sizeof(struct slice), .check = check_attr, .infer = infer_attr,
     .run = run_attr
 };
-const struct pi_opdef pi_op_slice = {
+const struct pi_opdef pi_op_Slice = {
     .name = "Slice", .since = 10, .min_in = 3, .max_in = 5, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS, .infer = infer, .run = run
 };

@@ -42,7 +42,7 @@ static void run(const struct pi_call *c)
     pi_move(c->ctx, &view, c->out[0]);
 }
 
-const struct pi_opdef pi_op_transpose = {
+const struct pi_opdef pi_op_Transpose = {
     .name = "Transpose", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_PASS, .params_bytes = sizeof(struct pi_ints), .check = check, .infer = infer, .run = run
 };

@@ -42,18 +42,18 @@ static int finite(const struct pi_node *n, const char *name, float v, struct pre
     }                                                                                                                   \
     DEFINE(symbol, onnx, 6, 0, 1, check_##symbol)
 
-PLAIN(sigmoid, "Sigmoid", PI_SIGMOID)
-PLAIN(tanh, "Tanh", PI_TANH)
-PLAIN(exp, "Exp", PI_EXP)
-PLAIN(log, "Log", PI_LOG)
-PLAIN(sqrt, "Sqrt", PI_SQRT)
-PLAIN(abs, "Abs", PI_ABS)
-PLAIN(neg, "Neg", PI_NEG)
-PLAIN(reciprocal, "Reciprocal", PI_RECIPROCAL)
-PLAIN(floor, "Floor", PI_FLOOR)
-PLAIN(ceil, "Ceil", PI_CEIL)
-PLAIN(erf, "Erf", PI_ERF)
-PLAIN(hardswish, "HardSwish", PI_HARDSWISH)
+PLAIN(Sigmoid, "Sigmoid", PI_SIGMOID)
+PLAIN(Tanh, "Tanh", PI_TANH)
+PLAIN(Exp, "Exp", PI_EXP)
+PLAIN(Log, "Log", PI_LOG)
+PLAIN(Sqrt, "Sqrt", PI_SQRT)
+PLAIN(Abs, "Abs", PI_ABS)
+PLAIN(Neg, "Neg", PI_NEG)
+PLAIN(Reciprocal, "Reciprocal", PI_RECIPROCAL)
+PLAIN(Floor, "Floor", PI_FLOOR)
+PLAIN(Ceil, "Ceil", PI_CEIL)
+PLAIN(Erf, "Erf", PI_ERF)
+PLAIN(HardSwish, "HardSwish", PI_HARDSWISH)
 
 static int check_relu(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -61,7 +61,7 @@ static int check_relu(struct precinfer_graph *g, struct pi_node *n, struct preci
     *(struct unary *)n->params = (struct unary){ .op = PI_CLIP, .lo = 0, .hi = __builtin_inff() };
     return 0;
 }
-DEFINE(relu, "Relu", 6, 0, 1, check_relu)
+DEFINE(Relu, "Relu", 6, 0, 1, check_relu)
 
 static int check_leaky(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -71,7 +71,7 @@ static int check_leaky(struct precinfer_graph *g, struct pi_node *n, struct prec
     PI_TRY(pi_attr_float(n, "alpha", 0.01f, &u->p[0], err));
     return finite(n, "alpha", u->p[0], err);
 }
-DEFINE(leakyrelu, "LeakyRelu", 6, 0, 1, check_leaky)
+DEFINE(LeakyRelu, "LeakyRelu", 6, 0, 1, check_leaky)
 
 static int check_hardsigmoid(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -83,7 +83,7 @@ static int check_hardsigmoid(struct precinfer_graph *g, struct pi_node *n, struc
     PI_TRY(finite(n, "alpha", u->p[0], err));
     return finite(n, "beta", u->p[1], err);
 }
-DEFINE(hardsigmoid, "HardSigmoid", 6, 0, 1, check_hardsigmoid)
+DEFINE(HardSigmoid, "HardSigmoid", 6, 0, 1, check_hardsigmoid)
 
 /* ---------------------------------------------------------------- Clip: bounds in attributes, then in inputs */
 
@@ -98,7 +98,7 @@ static int check_clip_attr(struct precinfer_graph *g, struct pi_node *n, struct 
     if (u->lo != u->lo || u->hi != u->hi) return pi_node_fail(n, err, PRECINFER_MALFORMED, "a bound is not a number");
     return 0;
 }
-DEFINE(clip_attr, "Clip", 6, 10, 1, check_clip_attr)
+DEFINE(Clip_attr, "Clip", 6, 10, 1, check_clip_attr)
 
 static int check_clip(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -129,7 +129,7 @@ static void run_clip(const struct pi_call *c)
     pi_elt_run(c->ctx, PI_CLIP, &e, c->in[0], NULL, c->out[0]);
 }
 
-const struct pi_opdef pi_op_clip = {
+const struct pi_opdef pi_op_Clip = {
     .name = "Clip", .since = 11, .min_in = 1, .max_in = 3, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_UNARY | PI_OP_INPLACE, .params_bytes = sizeof(struct unary),
     .check = check_clip, .infer = infer_clip, .run = run_clip
