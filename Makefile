@@ -93,6 +93,20 @@ $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 check: $(B)/run-tests
 	$(B)/run-tests
 
+# ---------------------------------------------------------------- bench
+# bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
+# rows whose object code is not the one that was timed there.
+$(B)/bench-kern: $(B)/bench/kern.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+bench: $(B)/bench-kern
+	$(B)/bench-kern $(BENCH)
+bench-tsv: $(B)/bench-kern
+	@mkdir -p bench/silicon
+	$(B)/bench-kern --objects $(B)/kernels --commit $(shell git rev-parse --short HEAD 2>/dev/null || echo -) --tsv bench/silicon $(BENCH)
+status: $(B)/bench-kern
+	@$(B)/bench-kern --objects $(B)/kernels --status bench/silicon
+.PHONY: bench bench-tsv status
+
 clean:
 	rm -rf build build-*
 FORCE:

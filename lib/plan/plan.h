@@ -100,7 +100,7 @@ struct precinfer_plan {
     int rejected, other_host;
     struct precinfer_preprocessing preprocessing;
     size_t nsamples; size_t nhashes; const uint64_t *hashes;    /* of the statistics                            */
-    void *mapping; size_t mapping_bytes;                        /* of a loaded file                             */
+    void *mapping;                      /* struct pi_map of the file it was loaded from; NULL                    */
 };
 /* From a lowered graph (consumed, also on failure): steps, kernels, packed weights. */
 int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_lowered_node *nodes, struct pi_lowered_value *values,
