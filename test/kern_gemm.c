@@ -309,7 +309,8 @@ Suite *pi_suite(void)
     Suite *s = suite_create("kern_gemm");
     nrows = g_rows(rows);
     for (size_t i = 0; i < nrows; i++)
-        if (!getenv("CK_RUN_CASE")) printf("    %s: native\n", rows[i].row->name);
+        if (!getenv("CK_RUN_CASE")) h_witness(rows[i].row->name);
+    if (!nrows) return s;
     h_add(s, "tile", tile, (int)nrows, 120);
     h_add(s, "driven", driven, (int)nrows, 120);
     h_add(s, "deep", deep, (int)nrows, 120);
