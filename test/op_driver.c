@@ -302,10 +302,13 @@ START_TEST(contract)
                                        .zero = zero, .skip_padding = 1, .c = (char *)c, .ldc = 160, .csize = 4, .epi = &epi };
             ck_assert_int_eq(pi_pack(&pi_default_allocator, &b, &pi_pack_f32x16, w, o.segs, 16, 40, kc, 640, 40, 1, 0, NULL), 0);
             void *ws = h_guard_aligned(pi_gemm_workspace(&o, &b, heights[0], 1), 64);
-            probe_bad = probe_calls = probe_rows = 0;
-            pi_gemm_run(&ctx, &o, &b, heights, 2, 1, ws);
-            h_expect(!probe_bad && probe_calls, "%lu breaches in %lu calls", probe_bad, probe_calls);
-            h_expect(probe_rows == s.m, "%lu of %zu rows", probe_rows, s.m);
+            for (size_t n = 1; n <= 2; n++) {       /* one height: the last tile is not full */
+                probe_bad = probe_calls = probe_rows = 0;
+                memset(ws, H_CANARY, pi_gemm_workspace(&o, &b, heights[0], 1));
+                pi_gemm_run(&ctx, &o, &b, heights, n, 1, ws);
+                h_expect(!probe_bad && probe_calls, "%lu breaches in %lu calls", probe_bad, probe_calls);
+                h_expect(probe_rows == s.m, "%lu of %zu rows", probe_rows, s.m);
+            }
             pi_packed_free(&pi_default_allocator, &b);
             h_guard_free(ws);
             free(at);
@@ -320,6 +323,9 @@ START_TEST(contract)
     probe_bad = probe_calls = 0;
     pi_gemm_run(&ctx, &o, &b, heights, 2, 1, ws);
     h_expect(!probe_bad && probe_calls == 3, "%lu breaches in %lu calls", probe_bad, probe_calls);
+    probe_bad = 0;
+    pi_gemm_run(&ctx, &o, &b, heights, 1, 1, ws);
+    h_expect(!probe_bad, "%lu breaches with one height", probe_bad);
     /* one row takes the tile of one row, though the model gives two rows the same cost */
     const struct pi_row *const low[] = { &probe_row[0], &probe_row[2], &probe_row[1] };
     struct pi_gemm one = o;
