@@ -134,6 +134,24 @@ KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out kernels/%/table.c,$(wildcard 
 lint-asm: $(KERNEL_OBJ)
 	test/lint-asm $(MCA) $^
 
+# ---------------------------------------------------------------- fuzz
+# test/fuzz/NAME.c is a libFuzzer target, its seeds lie in test/fuzz/seeds/NAME. `make fuzz FUZZ=onnx FUZZ_SECONDS=60` runs
+# it with the address and undefined-behaviour sanitizers; what it learns stays in build-fuzz/corpus, a crash in build-fuzz.
+FUZZ ?= $(basename $(notdir $(wildcard test/fuzz/*.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= $(firstword $(foreach c,clang clang-14,$(shell command -v $(c))))
+SANITIZE_FUZZ := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+fuzz:
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(FUZZ_CC) OPT=-O1 EXTRA="$(SANITIZE_FUZZ) -fsanitize=fuzzer-no-link" \
+	    LDFLAGS="$(SANITIZE_FUZZ)" $(FUZZ:%=fuzz-%)
+$(B)/fuzz-%: test/fuzz/%.c $(B)/internal.a
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+$(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
+	@mkdir -p $(B)/corpus/$*
+	$(B)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
+.PHONY: fuzz $(FUZZ:%=fuzz-%)
+
 clean:
 	rm -rf build build-*
 FORCE:
