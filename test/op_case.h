@@ -61,6 +61,7 @@ static inline void c_floats(struct c_case *c, const char *name, const float *v, 
     a->floats = v;
     a->count = n;
 }
+/* In the block of the case itself: the literal ends with its block. */
 #define C_INTS(c, name, ...) c_ints(c, name, (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
 
 static inline size_t c_bytes(const struct pi_tensor *t) { return (size_t)pi_elements(t) * pi_type_size((enum pi_type)t->type); }
