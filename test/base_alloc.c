@@ -69,8 +69,8 @@ START_TEST(arena_objects)
     h_expect(!strcmp(s, "abc"), "string '%s'", s);
     s = pi_arena_string(&arena, NULL, 0);
     h_expect(!strcmp(s, ""), "string '%s'", s);
-    h_expect(!pi_arena_new(&arena, SIZE_MAX / 2, 3) && !pi_arena_big(&arena, SIZE_MAX - 8) && !pi_arena_string(&arena, "", SIZE_MAX),
-             "an overflow was served");
+    h_expect(!pi_arena_new(&arena, SIZE_MAX / 2, 3) && !pi_arena_big(&arena, SIZE_MAX - 8) &&
+             !pi_arena_string(&arena, "", SIZE_MAX), "an overflow was served");
     h_expect(h.calls < N / 2, "%ld blocks for %d objects", h.calls, N);
     pi_arena_free(&arena);
     h_expect(h.live == 0 && !arena.block, "%ld blocks live", h.live);

@@ -4,8 +4,8 @@
 START_TEST(fills)
 {
     struct precinfer_error err;
-    ck_assert_int_eq(pi_fail(&err, PRECINFER_INVALID, "node '%s' (%s): group %d does not divide %zu", "c1", "Conv", 7, (size_t)256),
-                     PRECINFER_INVALID);
+    ck_assert_int_eq(pi_fail(&err, PRECINFER_INVALID, "node '%s' (%s): group %d does not divide %zu", "c1", "Conv", 7,
+                             (size_t)256), PRECINFER_INVALID);
     ck_assert_int_eq(err.status, PRECINFER_INVALID);
     ck_assert_str_eq(err.text, "node 'c1' (Conv): group 7 does not divide 256");
     ck_assert_int_eq(pi_fail(NULL, PRECINFER_IO, "x"), PRECINFER_IO);
@@ -17,8 +17,8 @@ END_TEST
 START_TEST(cleans)
 {
     struct precinfer_error err;
-    pi_fail(&err, PRECINFER_MALFORMED, "%s", "a\nb\tc\033[31md\177e\r\xc2\x9bm \xc3\xa9");
-    ck_assert_str_eq(err.text, "a b c [31md e   m \xc3\xa9");
+    pi_fail(&err, PRECINFER_MALFORMED, "%s", "a\nb\tc\033[31md\177e\r\xc2\x9bm \xc3\xa9 \xc2\xa9");
+    ck_assert_str_eq(err.text, "a b c [31md e   m \xc3\xa9 \xc2\xa9");
     for (int c = 1; c < 256; c++) {
         pi_fail(&err, PRECINFER_MALFORMED, "<%c>", c);
         h_expect(err.text[1] == (c < 32 || c == 127 ? ' ' : (char)c) && err.text[2] == '>', "byte %d became %d", c, err.text[1]);

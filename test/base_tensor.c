@@ -86,13 +86,13 @@ START_TEST(narrowing)
 END_TEST
 
 /* The host's rounding mode plays no part. */
-START_TEST(modes)
+START_TEST(rounding_modes)
 {
-    static const int modes[] = { FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO };
+    static const int each[] = { FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO };
     static uint16_t want[2][20000];
     for (int i = -1; i < 3; i++) {
         h_reseed(7);
-        if (i >= 0) fesetround(modes[i]);
+        if (i >= 0) fesetround(each[i]);
         int bad = 0;
         for (int j = 0; j < 20000; j++) {
             const float x = h_float(h_rnd());
@@ -127,7 +127,8 @@ START_TEST(layouts)
     h_expect(!pi_is_row_major(&t) && pi_is_channels_last(&t), "channels last is not seen");
     t = shape(5, (const int64_t[]){ 2, 3, 4, 5, 7 });
     pi_channels_last(&t);
-    h_expect(t.stride[0] == 420 && t.stride[1] == 1 && t.stride[2] == 105 && t.stride[3] == 21 && t.stride[4] == 3, "channels last 3d");
+    h_expect(t.stride[0] == 420 && t.stride[1] == 1 && t.stride[2] == 105 && t.stride[3] == 21 && t.stride[4] == 3,
+             "channels last 3d");
     t = shape(3, (const int64_t[]){ 2, 3, 7 });
     pi_channels_last(&t);
     h_expect(t.stride[0] == 21 && t.stride[1] == 1 && t.stride[2] == 3, "channels last 1d");
@@ -252,7 +253,7 @@ Suite *pi_suite(void)
     h_add(s, "types", types, 1, 5);
     h_add(s, "widening", widening, 1, 20);
     h_add(s, "narrowing", narrowing, 1, 60);
-    h_add(s, "modes", modes, 1, 20);
+    h_add(s, "rounding_modes", rounding_modes, 1, 20);
     h_add(s, "layouts", layouts, 1, 5);
     h_add(s, "counts", counts, 1, 5);
     h_add(s, "copies", copies, 4, 60);

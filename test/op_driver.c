@@ -57,7 +57,8 @@ static void conv(const struct g_row *g, const struct conv *v)
     h_fill(w, r->b, taps * kw * s.n, g_exact(r) ? H_LAPLACE : H_SMALL);
     h_fill(res, out_of(r), rimage * images / oe, fill_of(r));
     /* padding may be skipped only where it adds nothing to the sum */
-    memset(zero, r->a == PI_U8 && !v->skip ? 77 : 0, s.k * e);
+    if (v->skip) memset(zero, 0, s.k * e);
+    else h_fill(zero, r->a, s.k, fill_of(r));
     g_epi_new(&epi, r->acc == PI_S32, (r->acc == PI_S32 ? v->stages | PI_SCALE : v->stages) & r->stages, out_of(r), out_of(r), m, s.n, H_RANDOM,
               0.3 / (30 * sqrt((double)(kw * taps))));
     struct g_op op = {
@@ -260,6 +261,94 @@ START_TEST(column_blocks)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------------------------------ the contract */
+
+/* A tile that computes nothing and checks what every tile may count on. */
+static atomic_ulong probe_bad, probe_calls, probe_rows;
+static void probe(const struct pi_tile *t, size_t mr)
+{
+    unsigned long bad = !t->m || t->m > mr || !t->n || !t->k || !t->segs || !t->seg || (uintptr_t)t->b % 64 || t->b_panel % 64;
+    for (size_t s = 0; s < t->segs; s++)
+        for (size_t r = t->m; r < mr; r++) bad += t->a[s * mr + r] != t->a[s * mr + t->m - 1];
+    bad += !(t->flags & PI_LAST) && (!t->acc || t->ldacc < t->n || t->ldacc % 16);
+    probe_bad += bad;
+    probe_calls++;
+    if (t->flags & PI_LAST) probe_rows += t->m;
+}
+static void probe6(const struct pi_tile *t) { probe(t, 6); }
+static void probe1(const struct pi_tile *t) { probe(t, 1); }
+static const struct pi_row probe_row[2] = {
+    { .name = "probe6", .family = PI_GEMM, .mr = 6, .packing = &pi_pack_f32x16, .fn = { .tile = probe6 } },
+    { .name = "probe1", .family = PI_GEMM, .mr = 1, .packing = &pi_pack_f32x16, .fn = { .tile = probe1 } } };
+
+START_TEST(contract)
+{
+    const struct pi_row *const heights[] = { &probe_row[0], &probe_row[1] };
+    static float w[9 * 16 * 40], x[64 * 16], c[36 * 40], zero[16], bias[40];
+    static const struct pi_epi epi = { .out = PI_F32, .bias = bias };
+    const struct g_shape shapes[] = {
+        { .kh = 3, .kw = 3, .h = 5, .w = 5, .k = 16, .n = 40, .stride = 1, .pad = 1 }, { .kh = 1, .kw = 1, .h = 4, .w = 4, .k = 16, .n = 40, .stride = 1, .pad = 1 } };
+    for (int i = 0; i < 2; i++)
+        for (size_t kc = 8; kc <= 64; kc *= 2) {
+            struct g_shape s = shapes[i];
+            s.m = (s.h + 2 * s.pad - s.kh + 1) * (s.w + 2 * s.pad - s.kw + 1);
+            int32_t *at = g_taps(&s, 4);
+            struct pi_packed b;
+            precinfer_context ctx = { .alloc = pi_default_allocator, .threads = 1 };
+            const struct pi_gemm o = { .m = s.m, .n = s.n, .k = s.k, .segs = s.kh * s.kw, .a = (char *)x, .asize = 4, .at = at, .image_m = s.m,
+                                       .zero = zero, .skip_padding = 1, .c = (char *)c, .ldc = 160, .csize = 4, .epi = &epi };
+            ck_assert_int_eq(pi_pack(&pi_default_allocator, &b, &pi_pack_f32x16, w, o.segs, 16, 40, kc, 640, 40, 1, 0, NULL), 0);
+            void *ws = h_guard_aligned(pi_gemm_workspace(&o, &b, heights[0], 1), 64);
+            probe_bad = probe_calls = probe_rows = 0;
+            pi_gemm_run(&ctx, &o, &b, heights, 2, 1, ws);
+            h_expect(!probe_bad && probe_calls, "%lu breaches in %lu calls", probe_bad, probe_calls);
+            h_expect(probe_rows == s.m, "%lu of %zu rows", probe_rows, s.m);
+            pi_packed_free(&pi_default_allocator, &b);
+            h_guard_free(ws);
+            free(at);
+        }
+    /* 13 rows: 6 + 6 + 1, not 6 + 6 + 6 */
+    struct pi_packed b;
+    precinfer_context ctx = { .alloc = pi_default_allocator, .threads = 1 };
+    const struct pi_gemm o = { .m = 13, .n = 40, .k = 16, .segs = 1, .a = (char *)x, .asize = 4, .lda = 64, .c = (char *)c, .ldc = 160,
+                               .csize = 4, .epi = &epi };
+    ck_assert_int_eq(pi_pack(&pi_default_allocator, &b, &pi_pack_f32x16, w, 1, 16, 40, 16, 0, 40, 1, 0, NULL), 0);
+    void *ws = h_guard_aligned(pi_gemm_workspace(&o, &b, heights[0], 1), 64);
+    probe_bad = probe_calls = 0;
+    pi_gemm_run(&ctx, &o, &b, heights, 2, 1, ws);
+    h_expect(!probe_bad && probe_calls == 3, "%lu breaches in %lu calls", probe_bad, probe_calls);
+    pi_packed_free(&pi_default_allocator, &b);
+    h_guard_free(ws);
+    h_finish();
+}
+END_TEST
+
+/* Every line of bench/shapes/gemm.txt is a problem; the small ones are run. PI_SHAPE="conv 3x3 7x7x64>64 s1 p1" runs another. */
+START_TEST(shapes)
+{
+    char line[128];
+    const char *one = getenv("PI_SHAPE");
+    FILE *f = one ? NULL : fopen("bench/shapes/gemm.txt", "r");
+    h_reseed(600 + _i);
+    h_expect(one || f, "bench/shapes/gemm.txt is not here: run at the root of the repository");
+    for (;;) {
+        struct g_shape s;
+        if (one) snprintf(line, sizeof line, "%s", one);
+        else if (!f || !fgets(line, sizeof line, f)) break;
+        if (line[0] != '#' && line[0] != '\n') {
+            const int ok = g_parse(line, &s);
+            h_expect(ok, "not a problem: %s", line);
+            const double products = ok ? (double)s.m * (double)s.n * (double)s.k * (double)(s.kh ? s.kh * s.kw : 1) : 0;
+            if (ok && (one || products < 6e5) && s.kh) conv(&kinds[_i], &(struct conv){ .what = line, .s = s, .skip = 1 });
+            else if (ok && (one || products < 6e5)) gemm(&kinds[_i], s.m, s.n, s.k, 0, 1, 0, 0, 1);
+        }
+        if (one) break;
+    }
+    if (f) fclose(f);
+    h_finish();
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------ the packer */
 
 START_TEST(packer_refuses)
@@ -343,6 +432,8 @@ Suite *pi_suite(void)
     h_add(s, "attention", attention, (int)nkinds, 60);
     h_add(s, "threads", threads, (int)nkinds, 120);
     h_add(s, "column_blocks", column_blocks, (int)nkinds, 60);
+    h_add(s, "contract", contract, 1, 60);
+    h_add(s, "shapes", shapes, g_quick() ? 1 : (int)nkinds, 300);
     h_add(s, "packer_refuses", packer_refuses, 1, 60);
     h_add(s, "growth", growth, 1, 60);
     h_add(s, "depthwise", depthwise, 1, 60);

@@ -14,7 +14,7 @@ static double scale2(double x, int n)           /* x * 2^n, n within the normal 
 }
 
 /* x = n ln 2 + r, |r| <= 0.35; Taylor's series of e^r to r^13 (remainder below 2^-56). */
-double pi_exp(double x)
+double pi_math_exp(double x)
 {
     if (x != x) return x;
     if (x > 709.7827) return INFINITY;
@@ -28,7 +28,7 @@ double pi_exp(double x)
 }
 
 /* x = 2^n m, m in [sqrt(1/2), sqrt 2); log m = 2 atanh((m - 1) / (m + 1)), its series to s^21. */
-double pi_log(double x)
+double pi_math_log(double x)
 {
     if (!(x > 0)) return x == 0 ? -INFINITY : NAN;
     if (x == INFINITY) return x;
@@ -48,11 +48,11 @@ double pi_log(double x)
 }
 
 /* Stirling's series (Abramowitz and Stegun 6.1.41) above 10, the recurrence below. */
-double pi_log_gamma(double x)
+double pi_math_log_gamma(double x)
 {
     double shift = 0;
-    while (x < 10) { shift += pi_log(x); x += 1; }
+    while (x < 10) { shift += pi_math_log(x); x += 1; }
     const double z = 1 / (x * x);
     const double series = (1.0 / 12 - z * (1.0 / 360 - z * (1.0 / 1260 - z * (1.0 / 1680 - z / 1188)))) / x;
-    return (x - 0.5) * pi_log(x) - x + 0.91893853320467274178 + series - shift;     /* ln sqrt(2 pi) */
+    return (x - 0.5) * pi_math_log(x) - x + 0.91893853320467274178 + series - shift;     /* ln sqrt(2 pi) */
 }

@@ -68,7 +68,7 @@ static int get_floats(const json_t *value, const struct where *w, const char *ke
 static int read_hash(const json_t *value, uint64_t *hash, struct precinfer_error *err)
 {
     const struct where top = { 0 };
-    const char *s;
+    const char *s = "";
     PI_TRY(get_string(value, &top, "model_hash", &s, err));
     uint64_t x = 0;
     size_t n = 0;
@@ -85,7 +85,7 @@ static int read_hash(const json_t *value, uint64_t *hash, struct precinfer_error
 static int read_layout(const json_t *value, const struct where *w, enum precinfer_layout *layout, struct precinfer_error *err)
 {
     static const char *const names[] = { "model", "nchw", "nhwc" };
-    const char *s;
+    const char *s = "";
     if (!value) return 0;
     PI_TRY(get_string(value, w, "layout", &s, err));
     for (int i = 0; i < 3; i++)
@@ -118,7 +118,7 @@ static int read_preprocessing(json_t *value, precinfer_recipe *r, struct pi_aren
 
 static int read_precision(const json_t *value, const struct where *w, uint8_t *precision, struct precinfer_error *err)
 {
-    const char *s;
+    const char *s = "";
     PI_TRY(get_string(value, w, "precision", &s, err));
     for (unsigned i = 0; i <= PRECINFER_PRECISION_INT8; i++)
         if (!strcmp(s, precinfer_precision_string((enum precinfer_precision)i))) { *precision = (uint8_t)i; return 0; }

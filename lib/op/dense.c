@@ -40,7 +40,9 @@ int pi_dense_choose(const struct pi_dense_ask *q, struct pi_dense *d)
     *d = (struct pi_dense){ 0 };
     if (!q->w) p.growth = PI_NOT_LISTED;
     else if (q->b == PI_S8) p.growth = pi_listed_growth(&pi_pack_s8x16q, q->w, 1, q->k, q->n, 0, q->sk, q->sn);
-    const struct pi_row *const row = pi_choose(q->cpu, q->isas, q->only, &p, q->why, q->user);
+    const struct pi_row *row = pi_choose(q->cpu, q->isas, q->only, &p, q->why, q->user);
+    if (row && !q->w && row->packing->listed)       /* `only` asked for it, but it cannot be packed at run */
+        row = pi_choose(q->cpu, q->isas, NULL, &p, NULL, NULL);
     if (!row || (!q->w && row->packing->listed)) return 1;
     d->rows[0] = row;
     d->nrows = pi_heights(row, d->rows, PI_DENSE_HEIGHTS);

@@ -167,7 +167,7 @@ static size_t point_taps(const struct job *j, const struct k_block *b, struct pl
                          const struct scratch *to)
 {
     const struct pi_gemm *o = j->o;
-    const char *const base = o->a + shift, *const zero = (const char *)o->zero + b->k0 * o->asize;
+    const char *const base = o->a + shift, *const zero = (const char *)o->zero + shift;
     const size_t end = b->s0 + b->segs, k_id = b->k0 / j->w->kc;
     size_t live = 0;
     for (size_t s = b->s0; s < end; s++) {

@@ -20,10 +20,10 @@ const struct pi_opdef *pi_opdef_at(size_t i)
 
 const struct pi_opdef *pi_opdef_find(const char *name, int opset, int *known)
 {
-    *known = 0;
+    if (known) *known = 0;
     for (size_t i = 0; defs[i]; i++) {
         if (strcmp(defs[i]->name, name)) continue;
-        *known = 1;
+        if (known) *known = 1;
         if (defs[i]->since <= opset && (defs[i]->until == 0 || opset <= defs[i]->until)) return defs[i];
     }
     return NULL;

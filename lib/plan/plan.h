@@ -16,6 +16,15 @@
  * weights that follow a flattening, in place. For every machine, recipe and shape alike. */
 int pi_fuse(precinfer_graph *g, struct precinfer_error *err);
 
+/* ---------------------------------------------------------------- weights.c */
+
+/* Conv, ConvTranspose, Gemm or a MatMul with a 2-D B, whose weights (input 1) are constant. */
+int pi_has_weights(const precinfer_graph *g, const struct pi_node *n);
+size_t pi_weight_channels(const precinfer_graph *g, const struct pi_node *n);  /* output channels               */
+struct pi_weight_walk { size_t count, channels, groups, group, outer, inner; };
+struct pi_weight_walk pi_weight_walk(const precinfer_graph *g, const struct pi_node *n);
+size_t pi_weight_channel(const struct pi_weight_walk *k, size_t i);     /* output channel of weight element i    */
+
 /* ---------------------------------------------------------------- lower.c */
 
 enum pi_form { PI_FORM_NATIVE, PI_FORM_U8, PI_FORM_BF16 };     /* NATIVE: the value's own type (f32, s64, ...)     */
@@ -50,15 +59,6 @@ int pi_lower(precinfer_graph *g, const precinfer_recipe *r, struct pi_lowered_no
 typedef int pi_range_of(const void *stats, const char *value, float *min, float *max);     /* nonzero: unknown      */
 int pi_recipe_make(precinfer_graph *g, pi_range_of *range, const void *stats, const struct precinfer_preprocessing *pre,
                    enum precinfer_precision precision, precinfer_recipe **r, struct precinfer_error *err);
-
-/* ---------------------------------------------------------------- weights.c */
-
-/* Conv, ConvTranspose, Gemm or a MatMul with a 2-D B, whose weights (input 1) are constant. */
-int pi_has_weights(const precinfer_graph *g, const struct pi_node *n);
-size_t pi_weight_channels(const precinfer_graph *g, const struct pi_node *n);  /* output channels               */
-struct pi_weight_walk { size_t count, channels, groups, group, outer, inner; };
-struct pi_weight_walk pi_weight_walk(const precinfer_graph *g, const struct pi_node *n);
-size_t pi_weight_channel(const struct pi_weight_walk *k, size_t i);     /* output channel of weight element i    */
 
 /* ---------------------------------------------------------------- build.c */
 

@@ -294,7 +294,6 @@ enum precinfer_status precinfer_bind(precinfer_session *s, const char *name, con
                        precinfer_dtype_string(tensor->dtype), pi_type_name((enum pi_type)v->t.type));
     if ((uintptr_t)tensor->data % pi_type_size((enum pi_type)v->t.type)) return pi_fail(err, PRECINFER_INVALID, "'%s': data is not aligned for its type", name);
     if (input) {
-        const struct pi_tensor before = *t;
         int changed = 0;
         PI_TRY(set_input(s, (size_t)i, tensor->rank, tensor->dims, &changed, err));
         if (changed) s->dirty = 2;

@@ -30,7 +30,7 @@ double pi_beta(double x, double a, double b)
 {
     if (x <= 0) return 0;
     if (x >= 1) return 1;
-    const double front = pi_exp(pi_log_gamma(a + b) - pi_log_gamma(a) - pi_log_gamma(b) + a * pi_log(x) + b * pi_log(1 - x));
+    const double front = pi_math_exp(pi_math_log_gamma(a + b) - pi_math_log_gamma(a) - pi_math_log_gamma(b) + a * pi_math_log(x) + b * pi_math_log(1 - x));
     return x < (a + 1) / (a + b + 2) ? front * fraction(x, a, b) / a : 1 - front * fraction(1 - x, b, a) / b;
 }
 

@@ -255,7 +255,7 @@ enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinf
     v.r = r;
     r->info.layers = plan->nsteps;
     r->layers = pi_calloc(&plan->ctx->alloc, plan->nsteps + 1, sizeof *r->layers);
-    int status = r->layers ? precinfer_compile(reference, NULL, NULL, &ref, err) : pi_no_memory(err, plan->nsteps * sizeof *r->layers);
+    int status = r->layers ? (int)precinfer_compile(reference, NULL, NULL, &ref, err) : pi_no_memory(err, plan->nsteps * sizeof *r->layers);
     v.ref.plan = ref;
     v.judge = v.policy->judge ? v.policy->judge : plan->g->values[plan->g->outputs[0]].name;
     if (!status) status = walk(&v, next, user);
@@ -282,7 +282,7 @@ enum precinfer_status precinfer_report_layer(const precinfer_report *r, size_t i
     error->compared = l->count > 0;
     error->max_abs = l->max_abs;
     error->exact = l->count && l->noise == 0;
-    error->sqnr_db = error->exact || !l->count ? INFINITY : 4.3429448190325175 * (pi_log(l->signal) - pi_log(l->noise));    /* 10 / ln 10 */
+    error->sqnr_db = error->exact || !l->count ? INFINITY : 4.3429448190325175 * (pi_math_log(l->signal) - pi_math_log(l->noise));    /* 10 / ln 10 */
     return PRECINFER_OK;
 }
 
