@@ -111,8 +111,10 @@ START_TEST(lies)
             pi_store_u64(guarded + field, hard[i]);
             seal(guarded, size);
             const int status = pi_container_open(guarded, size, &type, &c, NULL);
-            const int where = field % 32 == 8 || field % 32 == 16;
-            h_expect(status || !where || pi_load_u64(b + field) == hard[i], "field %zu is %llu", field, (unsigned long long)hard[i]);
+            /* A size that ends within the same padding is a valid file too, as is anything in the unused fields. */
+            const uint64_t was = pi_load_u64(b + field);
+            const int same = field % 32 == 8 ? was == hard[i] : field % 32 == 16 ? field < 64 + 3 * 32 && (was + 63) / 64 == (hard[i] + 63) / 64 && hard[i] < INT64_MAX : 1;
+            h_expect(status || same || was == hard[i], "field %zu is %llu", field, (unsigned long long)hard[i]);
             for (size_t k = 0; !status && k < c.n; k++) {
                 struct pi_section s;
                 pi_container_section(&c, k, &s);
@@ -143,11 +145,14 @@ START_TEST(files)
         precinfer_context *c = h_context(&h, NULL);
         const int status = c ? pi_container_write(c, f_path("x"), &type, s, 1, NULL) : PRECINFER_NO_MEMORY;
         h_expect(h.failed ? status == PRECINFER_NO_MEMORY && access(f_path("x"), F_OK) : !status, "allocation %ld: %d", k, status);
-        if (c && !h.failed) f_refused(pi_container_write(c, f_path("no/x"), &type, s, 1, &err), PRECINFER_IO, "no/x");
         precinfer_context_free(c);
         h_expect(h.live == 0, "allocation %ld: %ld blocks stayed", k, (long)h.live);
         if (!h.failed) break;
     }
+    struct h_host h = { 0 };
+    precinfer_context *c = h_context(&h, NULL);
+    f_refused(pi_container_write(c, f_path("no/x"), &type, s, 1, &err), PRECINFER_IO, "no/x");
+    precinfer_context_free(c);
     stored = f_read("x", &n);
     h_expect(n == size, "%zu bytes, not %zu", n, size);
     h_same_bytes("file", b, stored, size);
