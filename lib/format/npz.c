@@ -18,30 +18,26 @@ struct pi_npz {
     size_t size, n;
     struct entry *entries;
     unzFile zip;
+    ZPOS64_T at;                        /* of the file in memory                                                 */
+    int past_end;                       /* somebody read beyond it: minizip itself would take zeros               */
 };
-/* What minizip holds as an open file. */
-struct stream { const struct pi_npz *npz; ZPOS64_T at; };
 
 /* ------------------------------------------------------------------------------------------------ file in memory */
 
-static voidpf ZCALLBACK open_memory(voidpf opaque, const void *name, int mode)
+static voidpf ZCALLBACK open_memory(voidpf npz, const void *name, int mode)
 {
-    struct pi_npz *npz = opaque;
     (void)name;
-    if (mode & ZLIB_FILEFUNC_MODE_CREATE) return NULL;
-    struct stream *s = pi_arena_new(&npz->arena, 1, sizeof *s);
-    if (s) s->npz = npz;
-    return s;
+    return mode & ZLIB_FILEFUNC_MODE_CREATE ? NULL : npz;
 }
 
 static uLong ZCALLBACK read_memory(voidpf opaque, voidpf stream, void *to, uLong size)
 {
-    struct stream *s = stream;
+    struct pi_npz *z = stream;
     (void)opaque;
-    const ZPOS64_T left = s->at < s->npz->size ? s->npz->size - s->at : 0;
-    if (size > left) size = (uLong)left;
-    if (size) memcpy(to, s->npz->bytes + s->at, size);
-    s->at += size;
+    const ZPOS64_T left = z->at < z->size ? z->size - z->at : 0;
+    if (size > left) { size = (uLong)left; z->past_end = 1; }
+    if (size) memcpy(to, z->bytes + z->at, size);
+    z->at += size;
     return size;
 }
 
@@ -54,16 +50,16 @@ static uLong ZCALLBACK write_memory(voidpf opaque, voidpf stream, const void *fr
 static ZPOS64_T ZCALLBACK tell_memory(voidpf opaque, voidpf stream)
 {
     (void)opaque;
-    return ((struct stream *)stream)->at;
+    return ((struct pi_npz *)stream)->at;
 }
 
 static long ZCALLBACK seek_memory(voidpf opaque, voidpf stream, ZPOS64_T offset, int origin)
 {
-    struct stream *s = stream;
+    struct pi_npz *z = stream;
     (void)opaque;
-    const ZPOS64_T base = origin == ZLIB_FILEFUNC_SEEK_SET ? 0 : origin == ZLIB_FILEFUNC_SEEK_CUR ? s->at : s->npz->size;
-    if (base + offset > s->npz->size) return -1;        /* a negative step wraps, and the sum is right again */
-    s->at = base + offset;
+    const ZPOS64_T base = origin == ZLIB_FILEFUNC_SEEK_SET ? 0 : origin == ZLIB_FILEFUNC_SEEK_CUR ? z->at : z->size;
+    if (base + offset > z->size) return -1;             /* a negative step wraps, and the sum is right again */
+    z->at = base + offset;
     return 0;
 }
 
@@ -75,8 +71,8 @@ static int ZCALLBACK close_memory(voidpf opaque, voidpf stream)
 
 static int ZCALLBACK error_memory(voidpf opaque, voidpf stream)
 {
-    (void)opaque, (void)stream;
-    return 0;
+    (void)opaque;
+    return ((struct pi_npz *)stream)->past_end;
 }
 
 /* ------------------------------------------------------------------------------------------------ entries */
