@@ -136,8 +136,8 @@ END_TEST
 
 /* ---------------------------------------------------------------- threads, and the mode of arithmetic */
 
-/* Sensitive to the rounding mode and to flushing; volatile, or the compiler computes them. */
-static void probe(double *third, float *denormal)
+/* Sensitive to the rounding mode and to flushing; volatile and out of line, or the compiler computes or moves them. */
+__attribute__((noinline)) static void probe(double *third, float *denormal)
 {
     volatile double one = 1, three = 3;
     volatile float tiny = 1e-39f, half = 0.5f;

@@ -222,7 +222,7 @@ START_TEST(costs)
     h_expect(cost("zen3", f, p) == cost("zen3", "gemm_f32f32_1x16_avx2", p), "one row");
     /* many rows: short tiles load the panels more often */
     p.m = 600;
-    h_expect(cost("zen3", f, p) < cost("zen3", "gemm_f32f32_1x16_avx2", p), "600 rows in tiles of one");
+    h_expect(1.5 * cost("zen3", f, p) < cost("zen3", "gemm_f32f32_1x16_avx2", p), "600 rows in tiles of one");
     /* a bundle of groups reads nr channels, whatever k says */
     p = gemm(PI_U8, PI_S8, PI_U8, 48, 256, 16);
     q = p; q.a_panel = 1; q.k = 4;
