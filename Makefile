@@ -7,6 +7,8 @@ endif
 WITH_ONNX ?= 1
 PREFIX ?= /usr/local
 VARIANT ?=
+# V=1 shows the commands
+Q := $(if $(V),,@)
 B := build$(if $(VARIANT),-$(VARIANT))$(if $(filter 0,$(WITH_ONNX)),-core)
 VERSION := $(shell sed -n 's/^\#define PRECINFER_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' include/precinfer.h | paste -sd.)
 SONAME := libprecinfer.so.$(word 1,$(subst ., ,$(VERSION)))
@@ -35,7 +37,7 @@ ONNX_PROTO ?= $(firstword $(wildcard /usr/include/onnx/onnx.proto /usr/include/o
         $(shell python3 -c 'import onnx,os;print(os.path.join(os.path.dirname(onnx.__file__),"onnx.proto"))' 2>/dev/null))
 PROTO_OBJ := $(B)/onnx.pb-c.o
 endif
-KERNEL_SRC := $(foreach i,$(ISAS),$(wildcard kernels/$(i)/*.c))
+KERNEL_SRC := $(wildcard kernels/*.c) $(foreach i,$(ISAS),$(wildcard kernels/$(i)/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(KERNEL_SRC:%.c=$(B)/%.o) $(PROTO_OBJ)
 
 all: $(B)/libprecinfer.a $(B)/libprecinfer.so $(B)/precinfer
@@ -44,19 +46,20 @@ all: $(B)/libprecinfer.a $(B)/libprecinfer.so $(B)/precinfer
 isa_of = $(patsubst kernels/%/,%,$(dir $(1)))
 $(B)/kernels/%.o: kernels/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter table,$(basename $(notdir $<))),,$(FLAGS_$(call isa_of,$<))) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(if $(filter table,$(basename $(notdir $<))),,$(FLAGS_$(call isa_of,$<))) -MMD -MP -c $< -o $@
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(FLAGS_$(basename $(notdir $<))) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(FLAGS_$(basename $(notdir $<))) -MMD -MP -c $< -o $@
 # The schema comes from the distribution's onnx package and is never copied into the tree.
 $(B)/onnx.pb-c.c $(B)/onnx.pb-c.h &: $(ONNX_PROTO)
 	@mkdir -p $(B)
 	@test -n "$(ONNX_PROTO)" || { echo "onnx.proto not found: install libonnx-dev, or WITH_ONNX=0" >&2; exit 1; }
 	cp $< $(B)/onnx.proto && protoc-c --proto_path=$(B) --c_out=$(B) $(B)/onnx.proto
 $(B)/onnx.pb-c.o: $(B)/onnx.pb-c.c
-	$(CC) $(CFLAGS) -w -c $< -o $@
-$(filter $(B)/lib/format/onnx%,$(LIB_OBJ)): $(B)/onnx.pb-c.h
-$(B)/lib/format/onnx%.o: $(B)/onnx.pb-c.h
+	$(Q)$(CC) $(CFLAGS) -w -c $< -o $@
+ifneq ($(WITH_ONNX),0)
+$(filter $(B)/lib/%,$(LIB_OBJ)): | $(B)/onnx.pb-c.h
+endif
 
 # ---------------------------------------------------------------- libraries
 # One relocatable object with hidden symbols made local: pi_ names never clash with a host's.
@@ -82,16 +85,48 @@ T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Dpi_suite=pi_suite_$* -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) -Dpi_suite=pi_suite_$* -MMD -MP -c $< -o $@
 $(B)/test/main.o: test/main.c FORCE
 	@mkdir -p $(@D)
 	@for t in $(T); do echo "PI_SUITE($$t)"; done > $(B)/test/suites.h.new
 	@cmp -s $(B)/test/suites.h.new $(B)/test/suites.h || mv $(B)/test/suites.h.new $(B)/test/suites.h
-	$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
 $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
 check: $(B)/run-tests
 	$(B)/run-tests
+
+# ---------------------------------------------------------------- bench
+# bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
+# rows whose object code is not the one that was timed there.
+$(B)/bench-kern: $(B)/bench/kern.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+bench: $(B)/bench-kern
+	$(B)/bench-kern $(BENCH)
+bench-tsv: $(B)/bench-kern
+	@mkdir -p bench/silicon
+	$(B)/bench-kern --objects $(B)/kernels --commit $(shell git rev-parse --short HEAD 2>/dev/null || echo -) --tsv bench/silicon $(BENCH)
+status: $(B)/bench-kern
+	@$(B)/bench-kern --objects $(B)/kernels --status bench/silicon
+.PHONY: bench bench-tsv status
+
+# ---------------------------------------------------------------- fuzz
+# test/fuzz/NAME.c is a libFuzzer target, its seeds lie in test/fuzz/seeds/NAME. `make fuzz FUZZ=onnx FUZZ_SECONDS=60` runs
+# it with the address and undefined-behaviour sanitizers; what it learns stays in build-fuzz/corpus, a crash in build-fuzz.
+FUZZ ?= $(basename $(notdir $(wildcard test/fuzz/*.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= $(firstword $(foreach c,clang clang-14,$(shell command -v $(c))))
+SANITIZE_FUZZ := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+fuzz:
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(FUZZ_CC) OPT=-O1 EXTRA="$(SANITIZE_FUZZ) -fsanitize=fuzzer-no-link" \
+	    LDFLAGS="$(SANITIZE_FUZZ)" $(FUZZ:%=fuzz-%)
+$(B)/fuzz-%: test/fuzz/%.c $(B)/internal.a
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+$(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
+	@mkdir -p $(B)/corpus/$*
+	$(B)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
+.PHONY: fuzz $(FUZZ:%=fuzz-%)
 
 clean:
 	rm -rf build build-*

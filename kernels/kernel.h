@@ -30,7 +30,7 @@ enum {
 
 /*     acc + bias[col] + r0[row]*c0[col] + r1[row]*c1[col]            (s32 wraps never: checked when weights are quantized)
  *  -> float -> * scale[col] -> * row_scale[row] -> clip(act_lo, act_hi) -> + (float)(res - res_zp) * res_scale
- *  -> clip(lo, hi) -> out:  F32 as it is;  BF16 round to nearest even;  U8 round to nearest even, + zp, table.
+ *  -> clip(lo, hi) -> out:  F32 as it is;  BF16 round to nearest even;  U8 round to nearest even (NaN: 0), + zp, table.
  *  S32 out stores the integer sum (bias and rank-one terms included) and skips everything after it.
  * One rounding a step, never contracted. clip(x): x = lo > x ? lo : x, then x = hi < x ? hi : x (NaN and -0 pass).
  * An F32 residual is added as it is, a BF16 one after widening; only a U8 one is scaled.

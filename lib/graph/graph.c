@@ -115,6 +115,14 @@ int pi_graph_check_dims(const struct pi_tensor *t)
     return 0;
 }
 
+int pi_graph_mark_input(precinfer_graph *g, int value, struct precinfer_error *err)
+{
+    PI_TRY(room(g, &g->inputs, g->ninputs, &g->cinputs, sizeof *g->inputs, err));
+    g->values[value].is_input = 1;
+    g->inputs[g->ninputs++] = value;
+    return PRECINFER_OK;
+}
+
 int pi_graph_add_input(precinfer_graph *g, const char *name, enum pi_type type, int rank, const int64_t *dims, int *value,
                        struct precinfer_error *err)
 {

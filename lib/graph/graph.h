@@ -68,6 +68,8 @@ int pi_graph_add_value(precinfer_graph *g, const char *name, int *value, struct 
 int pi_graph_find_value(const precinfer_graph *g, const char *name);    /* -1: none                            */
 int pi_graph_add_input(precinfer_graph *g, const char *name, enum pi_type type, int rank, const int64_t *dims, int *value,
                        struct precinfer_error *err);
+/* A value that is there already becomes the next input. */
+int pi_graph_mark_input(precinfer_graph *g, int value, struct precinfer_error *err);
 /* data is copied (row-major; t's strides are followed), unless borrowed, when it must outlive the graph. */
 int pi_graph_add_constant(precinfer_graph *g, const char *name, const struct pi_tensor *t, int borrowed, int *value,
                           struct precinfer_error *err);

@@ -11,7 +11,7 @@ struct pi_gemm {
     const int32_t *at;                  /* segs x image_m byte offsets from the image's base, -1: padding; or NULL */
     size_t image_m;                     /* rows of one image: m = images * image_m (m where there is one)        */
     ptrdiff_t image_a, image_c, image_res;  /* bytes from image to image                                        */
-    const void *zero;                   /* the padding row: k elements of the zero point                        */
+    const void *zero;                   /* the padding row: k elements of the zero point (with a_panel: all channels) */
     ptrdiff_t a_panel;
     int skip_padding;                   /* padding adds nothing to the sum: taps that are all padding are skipped */
     char *c; ptrdiff_t ldc; const int32_t *c_at; size_t csize;  /* c_at: image_m byte offsets, or NULL: i * ldc   */

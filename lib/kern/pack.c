@@ -1,0 +1,241 @@
+/* The packer: any packing from any strides. Weights are packed once; an activation B takes the same code. */
+#include <string.h>
+#include "pack.h"
+
+/* What is packed: source element (segment s, k index p, column j) lies at w + s*ss + p*sk + j*sn elements. */
+struct source {
+    const char *w;
+    size_t e, segs, k, n, group;
+    ptrdiff_t ss, sk, sn;
+};
+
+static size_t element(const struct pi_packing *p) { return p->type == PI_F32 ? 4 : p->type == PI_BF16 ? 2 : 1; }
+static size_t ceil_div(size_t x, size_t by) { return (x + by - 1) / by; }
+size_t pi_k_group_bytes(const struct pi_packing *p) { return (size_t)p->nr * p->kr * element(p); }
+
+/* ---------------------------------------------------------------- dense */
+
+/* All k groups of columns j0 .. j0+cols-1 of one segment. One copy of the text per element type: a copy of unknown
+ * length would be a call per element. k in the inner loop where k is contiguous, columns where they are. */
+#define PACK_SEGMENT(T)                                                                                                 \
+static void pack_##T(T *d, const struct pi_packing *p, const struct source *s, const T *w, size_t j0, size_t cols)      \
+{                                                                                                                       \
+    const size_t nr = p->nr, kr = p->kr;                                                                                \
+    w += (ptrdiff_t)j0 * s->sn;                                                                                         \
+    if (s->sk == 1)                                                                                                     \
+        for (size_t j = 0; j < cols; j++) {                                                                             \
+            const T *x = w + (ptrdiff_t)j * s->sn;                                                                      \
+            size_t k = 0;                                                                                               \
+            for (T *y = d + j * kr; k + kr <= s->k; k += kr, y += nr * kr)                                              \
+                for (size_t q = 0; q < kr; q++) y[q] = x[k + q];                                                        \
+            for (; k < s->k; k++) d[(k / kr * nr + j) * kr + k % kr] = x[k];                                            \
+        }                                                                                                               \
+    else                                                                                                                \
+        for (size_t k = 0; k < s->k; k++) {                                                                             \
+            const T *x = w + (ptrdiff_t)k * s->sk;                                                                      \
+            T *y = d + k / kr * nr * kr + k % kr;                                                                       \
+            if (s->sn == 1) for (size_t j = 0; j < cols; j++) y[j * kr] = x[j];                                         \
+            else for (size_t j = 0; j < cols; j++) y[j * kr] = x[(ptrdiff_t)j * s->sn];                                 \
+        }                                                                                                               \
+}
+PACK_SEGMENT(uint32_t)
+PACK_SEGMENT(uint16_t)
+PACK_SEGMENT(uint8_t)
+
+/* Block diagonal: column j of a bundle of nr meets only the channels of its own group. */
+static void pack_grouped(char *d, const struct pi_packing *p, const struct source *s, const char *w, size_t j0, size_t cols)
+{
+    for (size_t j = 0; j < cols; j++)
+        for (size_t q = 0; q < s->group; q++) {
+            const size_t k = j / s->group * s->group + q;
+            if (k >= s->k) continue;
+            memcpy(d + ((k / p->kr * p->nr + j) * p->kr + k % p->kr) * s->e,
+                   w + ((ptrdiff_t)q * s->sk + (ptrdiff_t)(j0 + j) * s->sn) * (ptrdiff_t)s->e, s->e);
+        }
+}
+
+static void pack_dense(const struct pi_packed *d, const struct source *s)
+{
+    const struct pi_packing *p = d->p;
+    memset(d->b, 0, d->bytes);
+    for (size_t j0 = 0, panel = 0; j0 < s->n; j0 += p->nr, panel++) {
+        const size_t cols = s->n - j0 < p->nr ? s->n - j0 : p->nr;
+        for (size_t seg = 0; seg < s->segs; seg++) {
+            char *to = d->b + panel * d->panel_bytes + seg * d->seg_bytes;
+            const char *from = s->w + (ptrdiff_t)seg * s->ss * (ptrdiff_t)s->e;
+            if (s->group) pack_grouped(to, p, s, from, j0, cols);
+            else if (s->e == 4) pack_uint32_t((uint32_t *)to, p, s, (const uint32_t *)from, j0, cols);
+            else if (s->e == 2) pack_uint16_t((uint16_t *)to, p, s, (const uint16_t *)from, j0, cols);
+            else pack_uint8_t((uint8_t *)to, p, s, (const uint8_t *)from, j0, cols);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- listed: exact by packing */
+
+/* vpmaddubsw adds two products in s16. A pair of weights is safe for every u8 activation if and only if those of one sign
+ * sum to at most 128 (255 * 128 = 32640). */
+static int unsafe_pair(int x, int y)
+{
+    const int pos = (x > 0 ? x : 0) + (y > 0 ? y : 0), neg = (x < 0 ? x : 0) + (y < 0 ? y : 0);
+    return pos > 128 || neg < -128;
+}
+
+/* One quad of one panel, nr columns of 4, zero outside k0 .. kend and past the columns. */
+enum { QUAD = 4, MAX_QUAD_BYTES = 256 * QUAD };
+static void read_quad(int8_t *q, const struct pi_packing *p, const struct source *s, size_t seg, size_t j0, size_t k0, size_t kend)
+{
+    memset(q, 0, pi_k_group_bytes(p));
+    for (size_t j = 0; j < p->nr && j0 + j < s->n; j++)
+        for (size_t k = k0; k < k0 + QUAD && k < kend; k++) {
+            size_t ks = k;
+            if (s->group) {
+                if (k / s->group != j / s->group) continue;
+                ks %= s->group;
+            }
+            q[j * QUAD + k - k0] = ((const int8_t *)s->w)[(ptrdiff_t)seg * s->ss + (ptrdiff_t)ks * s->sk + (ptrdiff_t)(j0 + j) * s->sn];
+        }
+}
+/* How often a quad is stored: not at all when it is empty (pruned weights cost nothing), twice when it could saturate. */
+static unsigned copies(const int8_t *q, size_t bytes)
+{
+    int unsafe = 0, any = 0;
+    for (size_t i = 0; i < bytes; i += 2) {
+        any |= q[i] | q[i + 1];
+        unsafe |= unsafe_pair(q[i], q[i + 1]);
+    }
+    return any ? 1 + (unsigned)unsafe : 0;
+}
+
+/* Walks every (panel, segment, K block) in the order of storage; counts, and stores where d->b is there. */
+static void pack_listed(struct pi_packed *d, const struct source *s)
+{
+    const struct pi_packing *p = d->p;
+    const size_t bytes = pi_k_group_bytes(p);
+    size_t at = 0, sub = 0;
+    for (size_t j0 = 0; j0 < s->n; j0 += p->nr)
+        for (size_t seg = 0; seg < s->segs; seg++)
+            for (size_t kb = 0; kb < d->nk; kb++, sub++) {
+                const size_t k0 = kb * d->kc, kend = kb + 1 < d->nk ? k0 + d->kc : s->k;
+                struct pi_sub u = { (uint32_t)(at * bytes), (uint32_t)at, 0, 0 };
+                for (size_t k = k0; k < kend; k += QUAD) {
+                    int8_t quad[MAX_QUAD_BYTES];
+                    read_quad(quad, p, s, seg, j0, k, kend);
+                    const unsigned times = copies(quad, bytes);
+                    u.count += times;
+                    if (k + QUAD <= kend) u.full += times;
+                    for (unsigned c = 0; c < times; c++, at++) {
+                        if (!d->b) continue;
+                        int8_t *to = (int8_t *)d->b + at * bytes;
+                        for (size_t i = 0; i < bytes; i++) to[i] = times == 1 || i % 2 == c ? quad[i] : 0;
+                        d->list[at] = (int32_t)(k - k0);
+                    }
+                }
+                if (d->sub) d->sub[sub] = u;
+            }
+    d->groups = d->nlist = at;
+    d->nsub = sub;
+}
+
+/* ---------------------------------------------------------------- the interface */
+
+/* Everything but the blocks of memory; nonzero when a size overflows. */
+static int describe(struct pi_packed *d, const struct pi_packing *p, size_t segs, size_t k, size_t n, size_t kc)
+{
+    const size_t panels = ceil_div(n, p->nr), groups = ceil_div(k, p->kr);
+    size_t all;
+    *d = (struct pi_packed){ .p = p, .n = n, .k = k, .segs = segs, .kc = kc };
+    d->nk = kc < k ? ceil_div(k, kc) : 1;
+    if (pi_mul_size(groups, pi_k_group_bytes(p), &d->seg_bytes) || pi_mul_size(d->seg_bytes, segs, &all)) return 1;
+    if (pi_add_size(all, 63, &all)) return 1;
+    d->panel_bytes = all / 64 * 64;
+    d->groups = panels * segs * groups;
+    return pi_mul_size(d->panel_bytes, panels, &d->bytes);
+}
+
+static int allocate(const struct pi_allocator *a, struct pi_packed *d, const struct source *s, struct precinfer_error *err)
+{
+    if (d->p->listed) {
+        pack_listed(d, s);              /* counts */
+        d->bytes = d->groups * pi_k_group_bytes(d->p);
+        if (d->bytes > UINT32_MAX)
+            return pi_fail(err, PRECINFER_UNSUPPORTED, "packing %s: %zu bytes of weights, at most 4 GiB", d->p->id, d->bytes);
+        d->sub = pi_malloc(a, d->nsub * sizeof *d->sub);
+        d->list = pi_malloc(a, d->nlist * sizeof *d->list);
+        if (!d->sub || !d->list) return pi_no_memory(err, d->nsub * sizeof *d->sub + d->nlist * sizeof *d->list);
+    }
+    d->b = pi_malloc(a, d->bytes);
+    return d->b ? PRECINFER_OK : pi_no_memory(err, d->bytes);
+}
+
+int pi_pack(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const void *w, size_t segs, size_t k,
+            size_t n, size_t kc, ptrdiff_t ss, ptrdiff_t sk, ptrdiff_t sn, size_t group, struct precinfer_error *err)
+{
+    const struct source s = { w, element(p), segs, k, n, group, ss, sk, sn };
+    *d = (struct pi_packed){ .p = p };
+    if (!segs || !k || !n || !kc) return pi_fail(err, PRECINFER_INVALID, "packing %s: an empty dimension", p->id);
+    if (kc < k && kc % QUAD) return pi_fail(err, PRECINFER_INVALID, "packing %s: K block %zu is no multiple of 4", p->id, kc);
+    if (describe(d, p, segs, k, n, kc))
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "packing %s: the weights exceed the address space", p->id);
+    if (segs > UINT16_MAX / d->nk)
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "packing %s: %zu segments of %zu K blocks, at most 65535", p->id, segs, d->nk);
+    const int status = allocate(a, d, &s, err);
+    if (status) {
+        pi_packed_free(a, d);
+        return status;
+    }
+    if (p->listed) pack_listed(d, &s); else pack_dense(d, &s);
+    return PRECINFER_OK;
+}
+
+void pi_packed_free(const struct pi_allocator *a, struct pi_packed *d)
+{
+    pi_free(a, d->b);
+    pi_free(a, d->sub);
+    pi_free(a, d->list);
+    *d = (struct pi_packed){ .p = d->p };
+}
+
+size_t pi_pack_size(const struct pi_packing *p, size_t segs, size_t k, size_t n)
+{
+    struct pi_packed d;
+    return describe(&d, p, segs, k, n, k * segs) ? SIZE_MAX : d.bytes;
+}
+
+void pi_pack_into(struct pi_packed *d, const struct pi_packing *p, const void *w, size_t segs, size_t k, size_t n,
+                  ptrdiff_t ss, ptrdiff_t sk, ptrdiff_t sn, void *b)
+{
+    const struct source s = { w, element(p), segs, k, n, 0, ss, sk, sn };
+    describe(d, p, segs, k, n, k * segs);
+    d->b = b;
+    pack_dense(d, &s);
+}
+
+/* Taps are the k of one segment: block of nr channels after block, [tap / kr][channel][tap % kr]. */
+int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const void *w, size_t taps, size_t n,
+               ptrdiff_t st, ptrdiff_t sn, struct precinfer_error *err)
+{
+    const struct source s = { w, element(p), 1, taps, n, 0, 0, st, sn };
+    *d = (struct pi_packed){ .p = p };
+    if (!taps || !n) return pi_fail(err, PRECINFER_INVALID, "packing %s: an empty dimension", p->id);
+    if (describe(d, p, 1, taps, n, taps))
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "packing %s: the weights exceed the address space", p->id);
+    /* A depthwise kernel finds a block by its number: blocks stand together without gaps. */
+    d->panel_bytes = d->seg_bytes;
+    d->bytes = ceil_div(n, p->nr) * d->panel_bytes;
+    d->b = pi_malloc(a, d->bytes);
+    if (!d->b) return pi_no_memory(err, d->bytes);
+    pack_dense(d, &s);
+    return PRECINFER_OK;
+}
+
+double pi_listed_growth(const struct pi_packing *p, const int8_t *w, size_t segs, size_t k, size_t n, ptrdiff_t ss, ptrdiff_t sk, ptrdiff_t sn)
+{
+    const struct source s = { (const char *)w, 1, segs, k, n, 0, ss, sk, sn };
+    struct pi_packed d;
+    if (!p->listed || !segs || !k || !n || describe(&d, p, segs, k, n, k * segs)) return 1;
+    const size_t dense = d.groups;
+    pack_listed(&d, &s);
+    /* Empty groups are left out, but growth below 1 is not promised to anybody. */
+    return d.groups > dense ? (double)d.groups / (double)dense : 1;
+}
