@@ -40,9 +40,11 @@ START_TEST(round_trip)
             pi_container_section(&c, i, &s);
             h_expect(((const unsigned char *)s.data - b) % 64 == 0, "section %zu is not aligned", i);
         }
-        if (n > 0) { f_ok(pi_container_need(&c, PI_TAG('F', 'I', 'R', 'S'), &s, &err)); h_expect(s.size == sizeof first, "size"); h_same_bytes("first", first, s.data, s.size); }
+        if (n > 0) { f_ok(pi_container_need(&c, PI_TAG('F', 'I', 'R', 'S'), &s, &err)); h_expect(s.size == sizeof first,
+                "size"); h_same_bytes("first", first, s.data, s.size); }
         if (n > 1) { f_ok(pi_container_need(&c, PI_TAG('N', 'O', 'N', 'E'), &s, &err)); h_expect(s.size == 0, "empty"); }
-        if (n > 2) { h_expect(!pi_container_find(&c, PI_TAG('F', 'I', 'R', 'S'), 1, &s), "second of a tag"); h_same_bytes("third", third, s.data, sizeof third); }
+        if (n > 2) { h_expect(!pi_container_find(&c, PI_TAG('F', 'I', 'R', 'S'), 1, &s), "second of a tag"); h_same_bytes("third",
+                third, s.data, sizeof third); }
         h_expect(pi_container_find(&c, PI_TAG('F', 'I', 'R', 'S'), 2, &s) && !s.data, "a third of that tag");
         f_refused(pi_container_need(&c, PI_TAG('G', 'O', 'N', 'E'), &s, &err), PRECINFER_MALFORMED, "GONE");
         pi_free(&pi_default_allocator, b);
@@ -85,7 +87,8 @@ START_TEST(versions)
     b[14] = 9; seal(b, size);
     f_ok(pi_container_open(b, size, &type, &c, &err));
     b[12] = 3; seal(b, size);
-    f_refused(pi_container_open(b, size, &type, &c, &err), PRECINFER_UNSUPPORTED, "version 3.9 was written by a newer version of the library; this one reads 2.x");
+    f_refused(pi_container_open(b, size, &type, &c, &err), PRECINFER_UNSUPPORTED,
+              "version 3.9 was written by a newer version of the library; this one reads 2.x");
     b[12] = 1; seal(b, size);
     f_refused(pi_container_open(b, size, &type, &c, &err), PRECINFER_UNSUPPORTED, "an older version");
     b[12] = 2; b[8] = 'X'; seal(b, size);
@@ -99,7 +102,8 @@ END_TEST
 /* The checksum is right, the table is not: the reader must not believe it. */
 START_TEST(lies)
 {
-    static const uint64_t hard[] = { 0, 1, 63, 64, 65, 128, 191, 192, 256, 1 << 20, INT64_MAX, UINT64_MAX, UINT64_MAX - 63, (uint64_t)1 << 63 };
+    static const uint64_t hard[] = { 0, 1, 63, 64, 65, 128, 191, 192, 256, 1 << 20, INT64_MAX, UINT64_MAX, UINT64_MAX - 63,
+        (uint64_t)1 << 63 };
     enum { HARD = sizeof hard / sizeof *hard };
     unsigned char *b;
     struct pi_container c;
@@ -113,7 +117,8 @@ START_TEST(lies)
             const int status = pi_container_open(guarded, size, &type, &c, NULL);
             /* A size that ends within the same padding is a valid file too, as is anything in the unused fields. */
             const uint64_t was = pi_load_u64(b + field);
-            const int same = field % 32 == 8 ? was == hard[i] : field % 32 == 16 ? field < 64 + 3 * 32 && (was + 63) / 64 == (hard[i] + 63) / 64 && hard[i] < INT64_MAX : 1;
+            const int same = field % 32 == 8 ? was == hard[i] : field % 32 == 16 ? field < 64 + 3 * 32
+                && (was + 63) / 64 == (hard[i] + 63) / 64 && hard[i] < INT64_MAX : 1;
             h_expect(status || same || was == hard[i], "field %zu is %llu", field, (unsigned long long)hard[i]);
             for (size_t k = 0; !status && k < c.n; k++) {
                 struct pi_section s;
@@ -144,7 +149,8 @@ START_TEST(files)
         struct h_host h = { .fail_at = k };
         precinfer_context *c = h_context(&h, NULL);
         const int status = c ? pi_container_write(c, f_path("x"), &type, s, 1, NULL) : PRECINFER_NO_MEMORY;
-        h_expect(h.failed ? status == PRECINFER_NO_MEMORY && access(f_path("x"), F_OK) : !status, "allocation %ld: %d", k, status);
+        h_expect(h.failed ? status == PRECINFER_NO_MEMORY && access(f_path("x"), F_OK) : !status, "allocation %ld: %d", k,
+                 status);
         precinfer_context_free(c);
         h_expect(h.live == 0, "allocation %ld: %ld blocks stayed", k, (long)h.live);
         if (!h.failed) break;

@@ -42,15 +42,18 @@ static struct precinfer_data_options from(const char *name)
 }
 
 /* Reads all and compares with n samples of the first input; batches of at most `batch`. */
-static void read_all(precinfer_data *d, const void *want, enum pi_type type, size_t elements, size_t n, size_t batch, const int64_t *labels)
+static void read_all(precinfer_data *d, const void *want, enum pi_type type, size_t elements, size_t n, size_t batch,
+                     const int64_t *labels)
 {
     struct precinfer_batch b;
     size_t at = 0;
-    h_expect(precinfer_data_samples(d) == n && precinfer_data_labelled(d) == (labels != NULL), "%zu samples", precinfer_data_samples(d));
+    h_expect(precinfer_data_samples(d) == n && precinfer_data_labelled(d) == (labels != NULL), "%zu samples",
+             precinfer_data_samples(d));
     for (;;) {
         f_ok(precinfer_data_next(d, &b, &err));
         if (!b.samples) break;
-        h_expect(b.samples <= batch && at + b.samples <= n && b.inputs[0].dims[0] == (int64_t)b.samples && (b.samples == batch || at + b.samples == n),
+        h_expect(b.samples <= batch && at + b.samples <= n && b.inputs[0].dims[0] == (int64_t)b.samples
+                 && (b.samples == batch || at + b.samples == n),
                  "a batch of %zu at %zu", b.samples, at);
         if (at + b.samples > n) return;
         h_same("batch", (const char *)want + at * elements * h_type_size(type), b.inputs[0].data, type, b.samples * elements);
@@ -116,7 +119,8 @@ START_TEST(fixed_batch)
     for (int64_t batch = 1; batch <= 7; batch++) {
         const struct precinfer_io in = io("x", PRECINFER_F32, 2, batch, 2, 0, 0);
         struct precinfer_data_options o = from("x.npy");
-        if (6 % batch) { f_refused(precinfer_data_open(ctx, &in, 1, &o, &d, &err), PRECINFER_INVALID, "6 samples are no multiple of the model's fixed batch"); continue; }
+        if (6 % batch) { f_refused(precinfer_data_open(ctx, &in, 1, &o, &d, &err), PRECINFER_INVALID,
+                                   "6 samples are no multiple of the model's fixed batch"); continue; }
         f_ok(precinfer_data_open(ctx, &in, 1, &o, &d, &err));
         read_all(d, x, PI_F32, 2, 6, (size_t)batch, NULL);
         precinfer_data_free(d);
@@ -189,7 +193,8 @@ START_TEST(layouts)
         precinfer_data *d = NULL;
         o.preprocessing = &p; o.batch = 2;
         if (types[t] == PI_F32) {
-            f_refused(precinfer_data_open(ctx, &in, 1, &o, &d, &err), PRECINFER_INVALID, "taken as it is and preprocessing does not apply");
+            f_refused(precinfer_data_open(ctx, &in, 1, &o, &d, &err), PRECINFER_INVALID,
+                      "taken as it is and preprocessing does not apply");
             o.raw = 1;
         }
         f_ok(precinfer_data_open(ctx, &in, 1, &o, &d, &err));
@@ -240,7 +245,8 @@ START_TEST(one_channel)
     for (int i = 0; i < 24; i++) { want[i] = raw[i]; own[i] = h_unit(); }
     save("x.npy", PRECINFER_U8, raw, DIMS(2, 3, 4));
     save("own.npy", PRECINFER_F32, own, DIMS(2, 3, 4));
-    const struct precinfer_io models[] = { io("x", PRECINFER_F32, 4, -1, 1, 3, 4), io("x", PRECINFER_F32, 4, -1, 3, 4, 1), io("x", PRECINFER_F32, 4, -1, -1, -1, -1),
+    const struct precinfer_io models[] = { io("x", PRECINFER_F32, 4, -1, 1, 3, 4), io("x", PRECINFER_F32, 4, -1, 3, 4, 1),
+        io("x", PRECINFER_F32, 4, -1, -1, -1, -1),
         io("x", PRECINFER_F32, 4, -1, -1, -1, 1), io("x", PRECINFER_F32, 3, -1, 3, 4, 0) };
     for (int m = 0; m < 5; m++)
         for (int layout = 0; layout < 3; layout++) {
@@ -289,7 +295,8 @@ START_TEST(half_and_double)
     save("d.npy", PRECINFER_F64, doubles, DIMS(4));
     save("h.npy", PRECINFER_F16, halves, DIMS(4));
     const struct { const char *file; enum precinfer_dtype dtype; const void *want; int pre; } cases[] = {
-        { "raw.npy", PRECINFER_F16, h16, 1 }, { "raw.npy", PRECINFER_BF16, b16, 1 }, { "raw.npy", PRECINFER_F64, d64, 1 }, { "d.npy", PRECINFER_F64, doubles, 0 },
+        { "raw.npy", PRECINFER_F16, h16, 1 }, { "raw.npy", PRECINFER_BF16, b16, 1 }, { "raw.npy", PRECINFER_F64, d64, 1 },
+            { "d.npy", PRECINFER_F64, doubles, 0 },
         { "h.npy", PRECINFER_F16, halves, 0 } };
     for (int i = 0; i < 5; i++) {
         const struct precinfer_io in = io("x", cases[i].dtype, 1, -1, 0, 0, 0);
@@ -326,7 +333,8 @@ START_TEST(bad_preprocessing)
         struct precinfer_error err = { 0 };
         o.preprocessing = &bad[i].p;
         const int status = precinfer_data_open(ctx, &in, 1, &o, &d, &err);
-        h_expect((status == PRECINFER_INVALID || status == PRECINFER_MALFORMED) && strstr(err.text, bad[i].text), "%zu: %d %s", i, status, err.text);
+        h_expect((status == PRECINFER_INVALID || status == PRECINFER_MALFORMED) && strstr(err.text, bad[i].text), "%zu: %d %s", i,
+                 status, err.text);
     }
     end();
 }
@@ -337,7 +345,8 @@ END_TEST
 START_TEST(integers)
 {
     static const enum pi_type types[] = { PI_U8, PI_S8, PI_U16, PI_S16, PI_S32, PI_U32, PI_S64, PI_U64, PI_BOOL };
-    static const int64_t values[] = { 0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2147483647, 2147483648, 4294967295, 4294967296, INT64_MAX, -1, -128, -129,
+    static const int64_t values[] = { 0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2147483647, 2147483648, 4294967295,
+        4294967296, INT64_MAX, -1, -128, -129,
         -32768, -32769, INT32_MIN, (int64_t)INT32_MIN - 1, INT64_MIN };
     static const int64_t lo[] = { 0, -128, 0, -32768, INT32_MIN, 0, INT64_MIN, 0, 0 };
     static const int64_t hi[] = { 255, 127, 65535, 32767, INT32_MAX, UINT32_MAX, INT64_MAX, INT64_MAX, 1 };
@@ -375,7 +384,8 @@ START_TEST(integers)
     precinfer_data_free(d);
     const float real = 1;
     save("x.npy", PRECINFER_F32, &real, DIMS(1));
-    f_refused(precinfer_data_open(ctx, &in, 1, &o, &d, &err), PRECINFER_INVALID, "input 'ids' is uint64: an array of float32 does not fit");
+    f_refused(precinfer_data_open(ctx, &in, 1, &o, &d, &err), PRECINFER_INVALID,
+              "input 'ids' is uint64: an array of float32 does not fit");
     const struct precinfer_preprocessing p = { .given = 1, .divide = 255 };
     save("x.npy", PRECINFER_U8, &huge, DIMS(1));
     o.preprocessing = &p;
@@ -416,7 +426,8 @@ START_TEST(labelled)
         precinfer_data_free(d);
     }
     static const struct { const char *name; int status; const char *text; } bad[] = {
-        { "y4.npy", PRECINFER_INVALID, "4 labels, but 5 samples" }, { "yd.npy", PRECINFER_INVALID, "labels are integers, not float64" },
+        { "y4.npy", PRECINFER_INVALID, "4 labels, but 5 samples" },
+            { "yd.npy", PRECINFER_INVALID, "labels are integers, not float64" },
         { "y2.npy", PRECINFER_INVALID, "one integer a sample" }, { "none.npy", PRECINFER_NOT_FOUND, "none.npy" } };
     for (int i = 0; i < 4; i++) {
         char path[1024];
@@ -468,7 +479,8 @@ START_TEST(directories)
     f_ok(precinfer_data_open(ctx, &in, 1, &o, &d, &err));
     for (int i = 0; i < 4; i++) {
         f_ok(precinfer_data_next(d, &b, &err));
-        h_expect(b.samples == batches[i].n && (!b.samples || b.inputs[0].dims[1] == batches[i].width), "batch %d: %zu", i, b.samples);
+        h_expect(b.samples == batches[i].n && (!b.samples || b.inputs[0].dims[1] == batches[i].width), "batch %d: %zu", i,
+                 b.samples);
         if (i == 2) h_same("wider", x, b.inputs[0].data, PI_F32, 18);
     }
     precinfer_data_free(d);
@@ -480,7 +492,8 @@ START_TEST(directories)
     precinfer_data_free(d);
     /* A file that does not fit is named at once. */
     fixed = io("x", PRECINFER_F32, 2, -1, 2, 0, 0);
-    f_refused(precinfer_data_open(ctx, &fixed, 1, &o, &d, &err), PRECINFER_INVALID, "/d.npy: input 'x' is (?, 2): an array of (3, 6) does not fit");
+    f_refused(precinfer_data_open(ctx, &fixed, 1, &o, &d, &err), PRECINFER_INVALID,
+              "/d.npy: input 'x' is (?, 2): an array of (3, 6) does not fit");
     /* A file that changes between the scan and the reading is seen. */
     f_ok(precinfer_data_open(ctx, &in, 1, &o, &d, &err));
     save("in/a.npy", PRECINFER_F32, x[0], DIMS(2, 4));
@@ -504,7 +517,8 @@ START_TEST(refusals)
     f_refused(precinfer_data_open(ctx, two, 17, &o, &d, &err), PRECINFER_UNSUPPORTED, "17 inputs");
     f_refused(precinfer_data_open(NULL, two, 1, &o, &d, &err), PRECINFER_INVALID, "NULL");
     two[0].rank = 3; two[0].dims[2] = 2;
-    f_refused(precinfer_data_open(ctx, two, 1, &o, &d, &err), PRECINFER_INVALID, "input 'x' is (?, 2, 2): an array of (2, 2) does not fit");
+    f_refused(precinfer_data_open(ctx, two, 1, &o, &d, &err), PRECINFER_INVALID,
+              "input 'x' is (?, 2, 2): an array of (2, 2) does not fit");
     two[0].rank = 0;
     f_refused(precinfer_data_open(ctx, two, 1, &o, &d, &err), PRECINFER_UNSUPPORTED, "batch dimension");
     two[0] = io("x", PRECINFER_F32, 2, 0, 2, 0, 0);
@@ -520,7 +534,8 @@ START_TEST(refusals)
     f_refused(precinfer_data_open(ctx, two, 1, &o, &d, &err), PRECINFER_INVALID, "size");
     precinfer_data_rewind(NULL);
     precinfer_data_free(NULL);
-    h_expect(!precinfer_data_samples(NULL) && !precinfer_data_labelled(NULL) && precinfer_data_next(NULL, NULL, NULL) == PRECINFER_INVALID, "NULL");
+    h_expect(!precinfer_data_samples(NULL) && !precinfer_data_labelled(NULL)
+             && precinfer_data_next(NULL, NULL, NULL) == PRECINFER_INVALID, "NULL");
     end();
 }
 END_TEST
@@ -559,13 +574,15 @@ START_TEST(archives)
     int32_t ids[5][4];
     const int64_t want_labels[5] = { 5, 4, 3, 2, 1 };
     const uint16_t labels[5] = { 5, 4, 3, 2, 1 };
-    struct precinfer_io in[3] = { io("x", PRECINFER_F32, 2, -1, 3, 0, 0), io("ids", PRECINFER_S64, 2, -1, -1, 0, 0), io("table", PRECINFER_F32, 2, 2, 2, 0, 0) };
+    struct precinfer_io in[3] = { io("x", PRECINFER_F32, 2, -1, 3, 0, 0), io("ids", PRECINFER_S64, 2, -1, -1, 0, 0),
+        io("table", PRECINFER_F32, 2, 2, 2, 0, 0) };
     precinfer_data *d = NULL;
     begin();
     h_fill(x, PI_F32, 15, H_RANDOM);
     h_fill(ids, PI_S32, 20, H_RANDOM);
     h_fill(table, PI_F32, 4, H_RANDOM);
-    const struct entry e[] = { { "ids.npy", PRECINFER_S32, ids, DIMS(5, 4) }, { "unused.npy", PRECINFER_F64, x, DIMS(1) }, { "x.npy", PRECINFER_F32, x, DIMS(5, 3) },
+    const struct entry e[] = { { "ids.npy", PRECINFER_S32, ids, DIMS(5, 4) }, { "unused.npy", PRECINFER_F64, x, DIMS(1) },
+        { "x.npy", PRECINFER_F32, x, DIMS(5, 3) },
         { "table.npy", PRECINFER_F32, table, DIMS(2, 2) }, { "label.npy", PRECINFER_U16, labels, DIMS(5) } };
     for (int level = 0; level < 10; level += 6) {
         zip("x.npz", level, e, 5);
@@ -576,7 +593,8 @@ START_TEST(archives)
         for (size_t at = 0; at < 5; at += 2) {
             struct precinfer_batch b;
             f_ok(precinfer_data_next(d, &b, &err));
-            h_expect(b.ninputs == 3 && b.samples == (at < 4 ? 2 : 1) && b.inputs[1].dims[1] == 4 && b.inputs[2].dims[0] == 2, "batch at %zu", at);
+            h_expect(b.ninputs == 3 && b.samples == (at < 4 ? 2 : 1) && b.inputs[1].dims[1] == 4 && b.inputs[2].dims[0] == 2,
+                     "batch at %zu", at);
             h_same("x", x[at], b.inputs[0].data, PI_F32, b.samples * 3);
             for (size_t k = 0; k < b.samples * 4; k++) h_expect(((int64_t *)b.inputs[1].data)[k] == ids[at][k], "ids");
             h_same("table", table, b.inputs[2].data, PI_F32, 4);
@@ -595,7 +613,8 @@ START_TEST(archives)
     in[1].name = "nothing";
     f_refused(precinfer_data_open(ctx, in, 2, &o, &d, &err), PRECINFER_INVALID, "x.npz: no key 'nothing'");
     in[1] = io("table", PRECINFER_F32, 2, -1, 2, 0, 0);
-    f_refused(precinfer_data_open(ctx, in, 2, &o, &d, &err), PRECINFER_INVALID, "input 'table' has 2 samples, the inputs before it 5");
+    f_refused(precinfer_data_open(ctx, in, 2, &o, &d, &err), PRECINFER_INVALID,
+              "input 'table' has 2 samples, the inputs before it 5");
     end();
 }
 END_TEST
@@ -612,7 +631,8 @@ START_TEST(npz_directory)
     char dir[1024];
     snprintf(dir, sizeof dir, "%s", f_path("in"));
     const struct entry a[] = { { "x.npy", PRECINFER_F32, x, DIMS(4, 2) }, { "label.npy", PRECINFER_S64, labels, DIMS(4, 1) } };
-    const struct entry b[] = { { "x.npy", PRECINFER_F32, x[4], DIMS(2, 2) }, { "label.npy", PRECINFER_S64, labels + 4, DIMS(2) } };
+    const struct entry b[] = { { "x.npy", PRECINFER_F32, x[4], DIMS(2, 2) },
+        { "label.npy", PRECINFER_S64, labels + 4, DIMS(2) } };
     zip("in/a.npz", 6, a, 2);
     zip("in/b.npz", 0, b, 2);
     struct precinfer_data_options o = from("in");
@@ -716,7 +736,8 @@ START_TEST(no_memory)
     save("in/b.npy", PRECINFER_F32, x[2], DIMS(1, 2));
     save("y.npy", PRECINFER_S64, labels, DIMS(3));
 #if PI_WITH_ONNX
-    zip("x.npz", 6, (const struct entry[]){ { "x.npy", PRECINFER_F32, x, DIMS(3, 2) }, { "label.npy", PRECINFER_S64, labels, DIMS(3) } }, 2);
+    zip("x.npz", 6, (const struct entry[]){ { "x.npy", PRECINFER_F32, x, DIMS(3, 2) },
+        { "label.npy", PRECINFER_S64, labels, DIMS(3) } }, 2);
 #endif
     for (int npz = 0; npz <= PI_WITH_ONNX; npz++)
         for (long n = 1; ; n++) {

@@ -6,7 +6,8 @@ static const char plain[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (
 
 START_TEST(headers)
 {
-    static const struct { const char *dict; int rank; enum precinfer_dtype dtype; int fortran, swapped; size_t elements; } good[] = {
+    static const struct { const char *dict; int rank; enum precinfer_dtype dtype; int fortran,
+        swapped; size_t elements; } good[] = {
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", 2, PRECINFER_F32, 0, 0, 6 },
         { "{\"shape\": (5,), \"fortran_order\": True, \"descr\": \">i8\"}", 1, PRECINFER_S64, 1, 1, 5 },
         { "  { 'descr' : '|u1' , 'fortran_order' : False , 'shape' : ( ) }   \n", 0, PRECINFER_U8, 0, 0, 1 },
@@ -20,12 +21,14 @@ START_TEST(headers)
         const size_t n = f_npy(bytes, good[i].dict, NULL, 0);
         const int status = pi_npy_header(bytes, n, &npy, &err);
         if (i == 5) { h_expect(status == PRECINFER_MALFORMED, "a product beyond memory"); continue; }
-        h_expect(!status && npy.rank == good[i].rank && npy.dtype == good[i].dtype && npy.fortran == good[i].fortran && npy.swapped == good[i].swapped
+        h_expect(!status && npy.rank == good[i].rank && npy.dtype == good[i].dtype && npy.fortran == good[i].fortran
+                 && npy.swapped == good[i].swapped
                      && npy.elements == good[i].elements && npy.offset == n, "%s: %s", good[i].dict, err.text);
         bytes[6] = 2;                   /* versions 2 and 3 have four bytes of length */
         memmove(bytes + 12, bytes + 10, n - 10);
         bytes[10] = bytes[11] = 0;
-        h_expect(!pi_npy_header(bytes, n + 2, &npy, &err) && npy.offset == n + 2 && npy.elements == good[i].elements, "version 2: %s", good[i].dict);
+        h_expect(!pi_npy_header(bytes, n + 2, &npy, &err) && npy.offset == n + 2 && npy.elements == good[i].elements,
+                 "version 2: %s", good[i].dict);
         bytes[6] = 3;
         h_expect(!pi_npy_header(bytes, n + 2, &npy, &err), "version 3: %s", good[i].dict);
     }
@@ -46,7 +49,8 @@ START_TEST(hostile)
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (5)}", PRECINFER_MALFORMED, "(n,)" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (-5,)}", PRECINFER_MALFORMED, "byte 61: expected a dimension" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", PRECINFER_MALFORMED, "64 bits" },
-        { "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4611686018427387904)}", PRECINFER_MALFORMED, "memory" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4611686018427387904)}", PRECINFER_MALFORMED,
+            "memory" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807,)}", PRECINFER_MALFORMED, "memory" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}", PRECINFER_UNSUPPORTED, "dimensions" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': 5}", PRECINFER_MALFORMED, "expected '('" },
@@ -110,9 +114,12 @@ START_TEST(mutations)
     for (int i = 0; i < 20000; i++) {
         struct pi_npy npy;
         memcpy(guarded, bytes, n);
-        for (int k = h_between(1, 4); k; k--) guarded[h_below((uint32_t)n)] = h_below(2) ? (unsigned char)h_rnd() : (unsigned char)"{}()',: 0123456789TFL"[h_below(20)];
+        for (int k = h_between(1, 4); k; k--)
+            guarded[h_below((uint32_t)n)] = h_below(2) ? (unsigned char)h_rnd()
+                : (unsigned char)"{}()',: 0123456789TFL"[h_below(20)];
         if (pi_npy_header(guarded, n, &npy, NULL)) { refused++; continue; }
-        h_expect(npy.rank <= PRECINFER_MAX_RANK && npy.offset <= n && precinfer_dtype_size(npy.dtype), "a header that makes no sense");
+        h_expect(npy.rank <= PRECINFER_MAX_RANK && npy.offset <= n && precinfer_dtype_size(npy.dtype),
+                 "a header that makes no sense");
     }
     h_expect(refused > 10000, "%zu refused", refused);
     h_guard_free(guarded);
@@ -175,7 +182,8 @@ START_TEST(saving)
             } else {
                 f_ok(precinfer_npy_save(c, f_path("x.npy"), &t, &err));
                 f_ok(precinfer_npy_load(c, f_path("x.npy"), &back, &err));
-                h_expect(back.dtype == t.dtype && back.rank == rank && !memcmp(back.dims, t.dims, sizeof t.dims), "type %d rank %d", dtype, rank);
+                h_expect(back.dtype == t.dtype && back.rank == rank && !memcmp(back.dims, t.dims, sizeof t.dims),
+                         "type %d rank %d", dtype, rank);
                 h_same("saved", t.data, back.data, (enum pi_type)dtype, n);
                 size_t size;
                 unsigned char *bytes = f_read("x.npy", &size);

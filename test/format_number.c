@@ -10,12 +10,14 @@ static void check_double(double x)
     char text[PI_NUMBER_TEXT];
     double back = 0;
     const size_t n = pi_number_f64(text, x);
-    h_expect(n < PI_NUMBER_TEXT && strlen(text) == n && !pi_number_read(text, n, &back) && same_double(back, x), "%a became '%s' became %a", x, text, back);
+    h_expect(n < PI_NUMBER_TEXT && strlen(text) == n && !pi_number_read(text, n, &back) && same_double(back, x),
+             "%a became '%s' became %a", x, text, back);
 }
 
 START_TEST(round_trip)
 {
-    static const double hard[] = { 0, -0.0, 1, -1, 0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, 2.2250738585072014e-308, 9007199254740993.0, 1e22, 1e23,
+    static const double hard[] = { 0, -0.0, 1, -1, 0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, 2.2250738585072014e-308,
+        9007199254740993.0, 1e22, 1e23,
         123456789012345678.0, 0.000123456, 1e16, 1e17, 1e-4, 9.5367431640625e-07, 4503599627370496.5 };
     h_reseed(0);
     for (size_t i = 0; i < sizeof hard / sizeof *hard; i++) check_double(hard[i]);
@@ -31,15 +33,18 @@ START_TEST(round_trip)
         const float x = h_float(h_rnd());
         if (!(x - x == 0)) continue;
         const size_t n = pi_number_f32(text, x);
-        h_expect(n <= 17 && !pi_number_read(text, n, &back) && h_bits((float)back) == h_bits(x), "%a became '%s'", (double)x, text);
+        h_expect(n <= 17 && !pi_number_read(text, n, &back) && h_bits((float)back) == h_bits(x), "%a became '%s'", (double)x,
+                 text);
     }
     h_finish();
 }
 END_TEST
 
 static const struct { float x; const char *text; } shortest[] = {
-    { 0.1f, "0.1" }, { 255, "255" }, { 1.0f / 3, "0.33333334" }, { 1e10f, "10000000000" }, { 1e-5f, "1e-5" }, { 0.0123f, "0.0123" },
-    { 1.5e-7f, "1.5e-7" }, { -0.0f, "-0.0" }, { 0, "0" }, { -2.5f, "-2.5" }, { 3.4028235e38f, "3.4028235e38" }, { 1e-45f, "1e-45" }, { 16777216, "16777216" } };
+    { 0.1f, "0.1" }, { 255, "255" }, { 1.0f / 3, "0.33333334" }, { 1e10f, "10000000000" }, { 1e-5f, "1e-5" },
+        { 0.0123f, "0.0123" },
+    { 1.5e-7f, "1.5e-7" }, { -0.0f, "-0.0" }, { 0, "0" }, { -2.5f, "-2.5" }, { 3.4028235e38f, "3.4028235e38" },
+        { 1e-45f, "1e-45" }, { 16777216, "16777216" } };
 
 START_TEST(short_texts)
 {
@@ -61,7 +66,8 @@ END_TEST
 START_TEST(other_points)
 {
     static const struct { const char *form, *text; } known[] = {
-        { "1,25e-02", "0.0125" }, { "-9\xd9\xab" "5e+03", "-9500" }, { "1e+00", "1" }, { "0e+00", "0" }, { "-0,000e+00", "-0.0" }, { "1,500e-09", "1.5e-9" } };
+        { "1,25e-02", "0.0125" }, { "-9\xd9\xab" "5e+03", "-9500" }, { "1e+00", "1" }, { "0e+00", "0" }, { "-0,000e+00", "-0.0" },
+            { "1,500e-09", "1.5e-9" } };
     char text[PI_NUMBER_TEXT];
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         pi_number_layout(text, known[i].form);
@@ -88,14 +94,18 @@ END_TEST
 
 START_TEST(reading)
 {
-    static const char *const bad[] = { "", "-", ".5", "1.", "+1", "01", "1e", "1e+", "0x10", "nan", "inf", "1,5", "1 ", " 1", "1e400", "--1", "1.5.2", "1e5.0" };
+    static const char *const bad[] = { "", "-", ".5", "1.", "+1", "01", "1e", "1e+", "0x10", "nan", "inf", "1,5", "1 ", " 1",
+        "1e400", "--1", "1.5.2", "1e5.0" };
     static const struct { const char *text; double x; } good[] = {
-        { "0", 0 }, { "-0", -0.0 }, { "12.50", 12.5 }, { "1E3", 1000 }, { "1e-400", 0 }, { "0.1e+1", 1 }, { "123456789012345678901234567890", 123456789012345678901234567890.0 },
+        { "0", 0 }, { "-0", -0.0 }, { "12.50", 12.5 }, { "1E3", 1000 }, { "1e-400", 0 }, { "0.1e+1", 1 },
+            { "123456789012345678901234567890", 123456789012345678901234567890.0 },
         { "2.2250738585072011e-308", 2.2250738585072011e-308 } };
     double x = 0;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) h_expect(pi_number_read(bad[i], strlen(bad[i]), &x), "'%s' was read as %g", bad[i], x);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        h_expect(pi_number_read(bad[i], strlen(bad[i]), &x), "'%s' was read as %g", bad[i], x);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        h_expect(!pi_number_read(good[i].text, strlen(good[i].text), &x) && same_double(x, good[i].x), "'%s' was read as %g", good[i].text, x);
+        h_expect(!pi_number_read(good[i].text, strlen(good[i].text), &x) && same_double(x, good[i].x), "'%s' was read as %g",
+                 good[i].text, x);
     char longest[2000];
     memset(longest, '7', sizeof longest);
     for (size_t n = 1; n < sizeof longest; n++) pi_number_read(longest, n, &x);

@@ -7,8 +7,10 @@
 
 static void same_range(const char *what, const struct pi_range *a, const struct pi_range *b)
 {
-    h_expect(h_bits(a->min) == h_bits(b->min) && h_bits(a->max) == h_bits(b->max) && a->count == b->count && a->nan == b->nan && a->inf == b->inf
-                 && a->exponent == b->exponent, "%s: [%g %g] %llu 2^%d, not [%g %g] %llu 2^%d", what, (double)b->min, (double)b->max, (unsigned long long)b->count,
+    h_expect(h_bits(a->min) == h_bits(b->min) && h_bits(a->max) == h_bits(b->max) && a->count == b->count && a->nan == b->nan
+             && a->inf == b->inf
+                 && a->exponent == b->exponent, "%s: [%g %g] %llu 2^%d, not [%g %g] %llu 2^%d", what, (double)b->min,
+                     (double)b->max, (unsigned long long)b->count,
              b->exponent, (double)a->min, (double)a->max, (unsigned long long)a->count, a->exponent);
     h_same(what, a->bins, b->bins, PI_U64, PI_BINS);
 }
@@ -114,8 +116,10 @@ START_TEST(sample_hashes)
     float x[2][3] = { { 1, 2, 3 }, { 4, 5, 6 } };
     int64_t ids[2] = { 7, 8 };
     float constant[2] = { 0.5f, 1.5f };
-    struct precinfer_batch two = { .ninputs = 3, .samples = 2, .inputs = { { .data = x, .dtype = PRECINFER_F32, .rank = 2, .dims = { 2, 3 } },
-        { .data = ids, .dtype = PRECINFER_S64, .rank = 1, .dims = { 2 } }, { .data = constant, .dtype = PRECINFER_F32, .rank = 0 } } };
+    struct precinfer_batch two = { .ninputs = 3, .samples = 2,
+        .inputs = { { .data = x, .dtype = PRECINFER_F32, .rank = 2, .dims = { 2, 3 } },
+        { .data = ids, .dtype = PRECINFER_S64, .rank = 1, .dims = { 2 } },
+            { .data = constant, .dtype = PRECINFER_F32, .rank = 0 } } };
     struct precinfer_batch one = two;
     one.samples = 1;
     one.inputs[0].dims[0] = one.inputs[1].dims[0] = 1;
@@ -206,7 +210,8 @@ static precinfer_stats *observe(precinfer_context *c, int from, int to, struct p
 
 static void same_stats(const char *what, const precinfer_stats *a, const precinfer_stats *b)
 {
-    h_expect(a->samples == b->samples && a->model_hash == b->model_hash && a->data_hash == b->data_hash && a->nvalues == b->nvalues
+    h_expect(a->samples == b->samples && a->model_hash == b->model_hash && a->data_hash == b->data_hash
+             && a->nvalues == b->nvalues
                  && pi_preprocessing_same(&a->preprocessing, &b->preprocessing) && a->sketch.n == b->sketch.n, "%s: head", what);
     if (a->nvalues != b->nvalues || a->sketch.n != b->sketch.n) return;
     for (size_t i = 0; i < a->nvalues; i++) {
@@ -237,9 +242,11 @@ START_TEST(merging)
     }
     precinfer_stats *twice = observe(c, 0, SAMPLES, NULL), *other;
     f_ok(precinfer_stats_merge(twice, twice, &err));
-    h_expect(twice->samples == 2 * SAMPLES && twice->sketch.n == SAMPLES && twice->values[0]->count == 2 * all->values[0]->count, "with itself");
+    h_expect(twice->samples == 2 * SAMPLES && twice->sketch.n == SAMPLES && twice->values[0]->count == 2 * all->values[0]->count,
+             "with itself");
     f_ok(pi_stats_new(c, 5, &pre, &other, &err));
-    f_refused(precinfer_stats_merge(twice, other, &err), PRECINFER_INVALID, "different models (0000000000abcdef and 0000000000000005)");
+    f_refused(precinfer_stats_merge(twice, other, &err), PRECINFER_INVALID,
+              "different models (0000000000abcdef and 0000000000000005)");
     precinfer_stats_free(other);
     f_ok(pi_stats_new(c, 0xabcdef, NULL, &other, &err));
     f_refused(precinfer_stats_merge(twice, other, &err), PRECINFER_INVALID, "different preprocessing");
@@ -247,7 +254,8 @@ START_TEST(merging)
     f_ok(pi_stats_new(c, 0xabcdef, &pre, &other, &err));
     f_refused(precinfer_stats_merge(twice, other, &err), PRECINFER_INVALID, "of 3 and 0 values");
     for (int i = 0; i < 3; i++) f_ok(pi_stats_add_value(other, i == 1 ? "conv2_out" : all->values[i]->name, NULL, &err));
-    f_refused(precinfer_stats_merge(twice, other, &err), PRECINFER_INVALID, "value 1 is 'conv1_out' in one and 'conv2_out' in the other");
+    f_refused(precinfer_stats_merge(twice, other, &err), PRECINFER_INVALID,
+              "value 1 is 'conv1_out' in one and 'conv2_out' in the other");
     precinfer_stats_free(other);
     precinfer_stats_free(twice);
     precinfer_stats_free(all);
@@ -268,9 +276,11 @@ START_TEST(files)
     f_ok(precinfer_stats_save(s, f_path("m.stats"), &err));
     f_ok(precinfer_stats_load(c, f_path("m.stats"), &back, &err));
     same_stats("file", s, back);
-    h_expect(!precinfer_stats_info(back, &info) && info.samples == SAMPLES && info.values == VALUES && info.model_hash == 0xabcdef && info.data_hash == s->data_hash
+    h_expect(!precinfer_stats_info(back, &info) && info.samples == SAMPLES && info.values == VALUES && info.model_hash == 0xabcdef
+             && info.data_hash == s->data_hash
                  && info.preprocessing.given && info.preprocessing.divide == 255, "info");
-    h_expect(!precinfer_stats_range(back, 1, &range) && !strcmp(range.name, "conv1_out") && range.count == s->values[1]->count && range.max == s->values[1]->max, "range");
+    h_expect(!precinfer_stats_range(back, 1, &range) && !strcmp(range.name, "conv1_out") && range.count == s->values[1]->count
+             && range.max == s->values[1]->max, "range");
     h_expect(precinfer_stats_range(back, VALUES, &range) == PRECINFER_INVALID, "a range beyond the last");
     precinfer_stats_free(back);
 
@@ -291,7 +301,8 @@ START_TEST(files)
     }
     bytes[n / 2] ^= 1;
     f_write("bad.stats", bytes, n);
-    f_refused(precinfer_stats_load(c, f_path("bad.stats"), &back, &err), PRECINFER_MALFORMED, "bad.stats: statistics file: damaged");
+    f_refused(precinfer_stats_load(c, f_path("bad.stats"), &back, &err), PRECINFER_MALFORMED,
+              "bad.stats: statistics file: damaged");
     f_refused(precinfer_stats_load(c, f_path("none"), &back, &err), PRECINFER_NOT_FOUND, "none");
     free(bytes);
     f_end();
@@ -323,7 +334,8 @@ START_TEST(hostile)
         struct pi_section sections[3];
         for (size_t k = 0; k < 3; k++) {            /* rewritten around the changed sections */
             const unsigned char *e = guarded + 64 + k * 32;
-            sections[k] = (struct pi_section){ pi_load_u32(b.data + 64 + k * 32), guarded + pi_load_u64(b.data + (e - guarded) + 8), (size_t)pi_load_u64(b.data + (e - guarded) + 16) };
+            sections[k] = (struct pi_section){ pi_load_u32(b.data + 64 + k * 32),
+                guarded + pi_load_u64(b.data + (e - guarded) + 8), (size_t)pi_load_u64(b.data + (e - guarded) + 16) };
         }
         struct pi_bytes again = { .a = &pi_default_allocator };
         pi_container_bytes(&type, sections, 3, &again, NULL);

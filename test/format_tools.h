@@ -73,8 +73,8 @@ static inline void f_write_npy(const char *name, const char *dict, const void *d
     do { \
         struct precinfer_error err = { 0 }; \
         const int f_got = (call); \
-        h_expect(f_got == (int)(wanted) && (int)err.status == f_got && strstr(err.text, part), "%s gave %d '%s'; expected %d and '%s'", #call, f_got, \
-                 err.text, (int)(wanted), part); \
+        h_expect(f_got == (int)(wanted) && (int)err.status == f_got && strstr(err.text, part), \
+                 "%s gave %d '%s'; expected %d and '%s'", #call, f_got, err.text, (int)(wanted), part); \
     } while (0)
 #define f_ok(call) \
     do { \

@@ -8,22 +8,28 @@
 START_TEST(parameters)
 {
     static const struct { double min, max; float scale; int32_t zero; } known[] = {
-        { 0, 255, 1, 0 }, { -255, 0, 1, 255 }, { -128, 127, 1, 128 }, { 0, 0, 1, 0 }, { 3, 3, (float)(3.0 / 255), 0 }, { -3, -3, (float)(3.0 / 255), 255 },
-        { 5, 10, (float)(10.0 / 255), 0 }, { -10, -5, (float)(10.0 / 255), 255 }, { -1, 1, (float)(2.0 / 255), 127 }, { -0.5, 254.5, 1, 0 },
-        { -1.5, 253.5, 1, 2 }, { -2.5, 252.5, 1, 2 }, { 0, 1e-44, 0x1p-126f, 0 }, { -3.4e38, 3.4e38, (float)(6.8e38 / 255), 128 } };
+        { 0, 255, 1, 0 }, { -255, 0, 1, 255 }, { -128, 127, 1, 128 }, { 0, 0, 1, 0 }, { 3, 3, (float)(3.0 / 255), 0 },
+            { -3, -3, (float)(3.0 / 255), 255 },
+        { 5, 10, (float)(10.0 / 255), 0 }, { -10, -5, (float)(10.0 / 255), 255 }, { -1, 1, (float)(2.0 / 255), 127 },
+            { -0.5, 254.5, 1, 0 },
+        { -1.5, 253.5, 1, 2 }, { -2.5, 252.5, 1, 2 }, { 0, 1e-44, 0x1p-126f, 0 },
+            { -3.4e38, 3.4e38, (float)(6.8e38 / 255), 128 } };
     float scale = 0;
     int32_t zero = 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        h_expect(!pi_qparams(known[i].min, known[i].max, &scale, &zero) && scale == known[i].scale && zero == known[i].zero, "[%g, %g]: %a %d", known[i].min,
+        h_expect(!pi_qparams(known[i].min, known[i].max, &scale, &zero) && scale == known[i].scale && zero == known[i].zero,
+                 "[%g, %g]: %a %d", known[i].min,
                  known[i].max, (double)scale, (int)zero);
-    h_expect(pi_qparams(1, 0, &scale, &zero) && pi_qparams(__builtin_nan(""), 1, &scale, &zero) && pi_qparams(0, __builtin_inf(), &scale, &zero)
+    h_expect(pi_qparams(1, 0, &scale, &zero) && pi_qparams(__builtin_nan(""), 1, &scale, &zero)
+             && pi_qparams(0, __builtin_inf(), &scale, &zero)
                  && pi_qparams(-1, __builtin_nan(""), &scale, &zero), "a range that is none");
     h_reseed(0);
     for (int i = 0; i < 20000; i++) {               /* 0 is exact, and the ends are within half a step and rounding */
         const double a = 100 * (double)h_unit(), b = 100 * (double)h_unit(), lo = a < b ? a : b, hi = a < b ? b : a;
         pi_qparams(lo, hi, &scale, &zero);
         const double bottom = (0 - zero) * (double)scale, top = (255 - zero) * (double)scale, slack = 0.5001 * (double)scale;
-        h_expect(zero >= 0 && zero <= 255 && bottom <= lo + slack && top >= hi - slack, "[%g, %g]: %g %d", lo, hi, (double)scale, (int)zero);
+        h_expect(zero >= 0 && zero <= 255 && bottom <= lo + slack && top >= hi - slack, "[%g, %g]: %g %d", lo, hi, (double)scale,
+                 (int)zero);
     }
     h_finish();
 }
@@ -40,7 +46,8 @@ static precinfer_recipe *make(precinfer_context *c, int order, struct precinfer_
         { .name = "layer \"2\"\\/\t\xc3\xa4", .op = "MatMul", .precision = PRECINFER_PRECISION_BF16 },
         { .name = "fc", .op = "Gemm", .precision = PRECINFER_PRECISION_F32, .nscales = 1, .scales = &one } };
     const struct pi_recipe_value values[] = { { "input", 0.0123f, 128 }, { "conv1_out", 3e-5f, 0 }, { "z", 1, 255 } };
-    const struct precinfer_preprocessing p = { 1, 255, 3, { 0.485f, 0.456f, 0.406f }, { 0.229f, 0.224f, 0.225f }, PRECINFER_NHWC };
+    const struct precinfer_preprocessing p = { 1, 255, 3, { 0.485f, 0.456f, 0.406f }, { 0.229f, 0.224f, 0.225f },
+        PRECINFER_NHWC };
     precinfer_recipe *r;
     if (pi_recipe_create(c, &r, err)) return NULL;
     r->model_hash = 0x0123456789abcdef;
@@ -59,16 +66,19 @@ static void same_recipe(const precinfer_recipe *a, const precinfer_recipe *b)
     h_expect(pi_preprocessing_same(&a->preprocessing, &b->preprocessing), "preprocessing");
     for (size_t i = 0; i < a->nnodes; i++) {
         const struct pi_recipe_node *x = &a->nodes[i], *y = &b->nodes[i];
-        h_expect(!strcmp(x->name, y->name) && !strcmp(x->op, y->op) && x->precision == y->precision && x->nscales == y->nscales, "node %zu", i);
+        h_expect(!strcmp(x->name, y->name) && !strcmp(x->op, y->op) && x->precision == y->precision && x->nscales == y->nscales,
+                 "node %zu", i);
         h_same(x->name, x->scales, y->scales, PI_F32, x->nscales);
         h_expect(pi_recipe_node(b, x->name) == y, "%s is not found", x->name);
     }
     for (size_t i = 0; i < a->nvalues; i++) {
         const struct pi_recipe_value *x = &a->values[i], *y = &b->values[i];
-        h_expect(!strcmp(x->name, y->name) && x->zero_point == y->zero_point && h_bits(x->scale) == h_bits(y->scale), "value %zu", i);
+        h_expect(!strcmp(x->name, y->name) && x->zero_point == y->zero_point && h_bits(x->scale) == h_bits(y->scale), "value %zu",
+                 i);
         h_expect(pi_recipe_value(b, x->name) == y, "%s is not found", x->name);
     }
-    h_expect(!pi_recipe_node(b, "nobody") && !pi_recipe_node(b, "") && !pi_recipe_value(b, "zz") && !pi_recipe_value(b, "a"), "what is not there is found");
+    h_expect(!pi_recipe_node(b, "nobody") && !pi_recipe_node(b, "") && !pi_recipe_value(b, "zz") && !pi_recipe_value(b, "a"),
+             "what is not there is found");
 }
 
 START_TEST(binary)
@@ -85,7 +95,8 @@ START_TEST(binary)
         unsigned char *guarded = h_guard(cut);
         struct precinfer_error err = { 0 };
         memcpy(guarded, b.data, cut);
-        h_expect(pi_recipe_decode(c, guarded, cut, &back, &err) == PRECINFER_MALFORMED && *err.text, "cut at %zu: %s", cut, err.text);
+        h_expect(pi_recipe_decode(c, guarded, cut, &back, &err) == PRECINFER_MALFORMED && *err.text, "cut at %zu: %s", cut,
+                 err.text);
         h_guard_free(guarded);
     }
     h_reseed(0);
@@ -230,8 +241,10 @@ START_TEST(numbers)
     struct pi_bytes b = { .a = &c->alloc };
     static float scales[N];
     h_reseed(0);
-    for (int i = 0; i < N; i++) do scales[i] = h_float(h_rnd() & 0x7fffffff); while (!(scales[i] > 0 && scales[i] - scales[i] == 0));
-    const struct pi_recipe_node n = { .name = "n", .op = "Gemm", .precision = PRECINFER_PRECISION_INT8, .nscales = N, .scales = scales };
+    for (int i = 0; i < N; i++)
+        do scales[i] = h_float(h_rnd() & 0x7fffffff); while (!(scales[i] > 0 && scales[i] - scales[i] == 0));
+    const struct pi_recipe_node n = { .name = "n", .op = "Gemm", .precision = PRECINFER_PRECISION_INT8, .nscales = N,
+        .scales = scales };
     f_ok(pi_recipe_create(c, &r, &err));
     f_ok(pi_recipe_add_node(r, &n, &err));
     f_ok(pi_recipe_finish(r, &err));
@@ -259,8 +272,10 @@ START_TEST(refused)
         { "{\"precinfer_recipe\": \"1\"}", PRECINFER_MALFORMED, "precinfer_recipe: must" },
         { "{\"precinfer_recipe\": 1, \"nodes\": {}}", PRECINFER_MALFORMED, "model_hash: missing" },
         { "{\"precinfer_recipe\": 1, \"model_hash\": \"12\", \"nodes\": {}}", PRECINFER_MALFORMED, "model_hash: must be 16" },
-        { "{\"precinfer_recipe\": 1, \"model_hash\": \"0123456789abcdeg\", \"nodes\": {}}", PRECINFER_MALFORMED, "model_hash: must be 16" },
-        { "{\"precinfer_recipe\": 1, \"model_hash\": \"00123456789abcdef\", \"nodes\": {}}", PRECINFER_MALFORMED, "model_hash: must be 16" },
+        { "{\"precinfer_recipe\": 1, \"model_hash\": \"0123456789abcdeg\", \"nodes\": {}}", PRECINFER_MALFORMED,
+            "model_hash: must be 16" },
+        { "{\"precinfer_recipe\": 1, \"model_hash\": \"00123456789abcdef\", \"nodes\": {}}", PRECINFER_MALFORMED,
+            "model_hash: must be 16" },
         { "{\"precinfer_recipe\": 1, \"model_hash\": 5, \"nodes\": {}}", PRECINFER_MALFORMED, "model_hash: must be a string" },
         { HEAD "\"values\": {}}", PRECINFER_MALFORMED, "nodes: missing" },
         { HEAD "\"nodes\": [], \"values\": {}}", PRECINFER_MALFORMED, "nodes: must be an object" },
@@ -268,27 +283,38 @@ START_TEST(refused)
         { HEAD "\"nodes\": {}, \"value\": {}}", PRECINFER_MALFORMED, "value: unknown key" },
         { HEAD "\"nodes\": {\"conv1\": 5}}", PRECINFER_MALFORMED, "nodes.conv1: must be an object" },
         { HEAD "\"nodes\": {\"a\": {\"op\": \"Conv\", \"precision\": \"f32\"}, \"a\": {\"op\": \"Conv\", \"precision\": \"f32\"}}}", PRECINFER_MALFORMED, "duplicate" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int4\""), PRECINFER_MALFORMED, "nodes.conv1.precision: must be f32, bf16 or int8" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int4\""), PRECINFER_MALFORMED,
+            "nodes.conv1.precision: must be f32, bf16 or int8" },
         { NODE("\"op\": \"Conv\", \"precision\": 8"), PRECINFER_MALFORMED, "nodes.conv1.precision: must be a string" },
         { NODE("\"op\": \"Conv\""), PRECINFER_MALFORMED, "nodes.conv1.precision: missing" },
         { NODE("\"precision\": \"f32\""), PRECINFER_MALFORMED, "nodes.conv1.op: missing" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"f32\", \"percision\": \"f32\""), PRECINFER_MALFORMED, "nodes.conv1.percision: unknown key" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"f32\", \"percision\": \"f32\""), PRECINFER_MALFORMED,
+            "nodes.conv1.percision: unknown key" },
         { NODE("\"op\": \"Conv\", \"precision\": \"int8\""), PRECINFER_MALFORMED, "nodes.conv1.weight_scales: missing" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": []"), PRECINFER_MALFORMED, "nodes.conv1.weight_scales: missing" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": 1"), PRECINFER_MALFORMED, "nodes.conv1.weight_scales: must be an array" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1, \"2\"]"), PRECINFER_MALFORMED, "nodes.conv1.weight_scales[1]" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1, 1e39]"), PRECINFER_MALFORMED, "nodes.conv1.weight_scales[1]" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1, 2, 0]"), PRECINFER_MALFORMED, "nodes.conv1.weight_scales[2]: must be above 0" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [-1]"), PRECINFER_MALFORMED, "nodes.conv1.weight_scales[0]: must be above 0" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1e-60]"), PRECINFER_MALFORMED, "nodes.conv1.weight_scales[0]: must be above 0" },
-        { NODE("\"op\": \"Conv\", \"precision\": \"f32\", \"algorithm\": \"winograd\""), PRECINFER_UNSUPPORTED, "nodes.conv1.algorithm: 'winograd'" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": []"), PRECINFER_MALFORMED,
+            "nodes.conv1.weight_scales: missing" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": 1"), PRECINFER_MALFORMED,
+            "nodes.conv1.weight_scales: must be an array" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1, \"2\"]"), PRECINFER_MALFORMED,
+            "nodes.conv1.weight_scales[1]" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1, 1e39]"), PRECINFER_MALFORMED,
+            "nodes.conv1.weight_scales[1]" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1, 2, 0]"), PRECINFER_MALFORMED,
+            "nodes.conv1.weight_scales[2]: must be above 0" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [-1]"), PRECINFER_MALFORMED,
+            "nodes.conv1.weight_scales[0]: must be above 0" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"int8\", \"weight_scales\": [1e-60]"), PRECINFER_MALFORMED,
+            "nodes.conv1.weight_scales[0]: must be above 0" },
+        { NODE("\"op\": \"Conv\", \"precision\": \"f32\", \"algorithm\": \"winograd\""), PRECINFER_UNSUPPORTED,
+            "nodes.conv1.algorithm: 'winograd'" },
         { VALUE("\"scale\": 1"), PRECINFER_MALFORMED, "values.x.y.zero_point: missing" },
         { VALUE("\"zero_point\": 1"), PRECINFER_MALFORMED, "values.x.y.scale: missing" },
         { VALUE("\"scale\": 0, \"zero_point\": 1"), PRECINFER_MALFORMED, "values.x.y.scale: must be above 0" },
         { VALUE("\"scale\": -0.5, \"zero_point\": 1"), PRECINFER_MALFORMED, "values.x.y.scale: must be above 0" },
         { VALUE("\"scale\": null, \"zero_point\": 1"), PRECINFER_MALFORMED, "values.x.y.scale: must be a number" },
         { VALUE("\"scale\": 1e300, \"zero_point\": 1"), PRECINFER_MALFORMED, "values.x.y.scale: beyond" },
-        { VALUE("\"scale\": 1, \"zero_point\": 256"), PRECINFER_MALFORMED, "values.x.y.zero_point: must be an integer in 0 to 255" },
+        { VALUE("\"scale\": 1, \"zero_point\": 256"), PRECINFER_MALFORMED,
+            "values.x.y.zero_point: must be an integer in 0 to 255" },
         { VALUE("\"scale\": 1, \"zero_point\": -1"), PRECINFER_MALFORMED, "values.x.y.zero_point" },
         { VALUE("\"scale\": 1, \"zero_point\": 1.0"), PRECINFER_MALFORMED, "values.x.y.zero_point" },
         { VALUE("\"scale\": 1, \"zero_point\": 1, \"zero\": 1"), PRECINFER_MALFORMED, "values.x.y.zero: unknown key" },
@@ -303,9 +329,13 @@ START_TEST(refused)
     struct h_host h = { 0 };
     precinfer_context *c = h_context(&h, NULL);
     precinfer_recipe *r;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) f_refused(pi_recipe_from_text(c, bad[i].json, strlen(bad[i].json), &r, &err), bad[i].status, bad[i].text);
-    static const char *const good[] = { HEAD "\"nodes\": {}}", PRE(""), PRE("\"mean\": [0.5]"), PRE("\"divide\": 1e2, \"layout\": \"model\""),
-        NODE("\"op\": \"Conv\", \"precision\": \"f32\""), NODE("\"weight_scales\": [1, 0.5], \"op\": \"Conv\", \"precision\": \"bf16\""), VALUE("\"scale\": 1, \"zero_point\": 0") };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        f_refused(pi_recipe_from_text(c, bad[i].json, strlen(bad[i].json), &r, &err), bad[i].status, bad[i].text);
+    static const char *const good[] = { HEAD "\"nodes\": {}}", PRE(""), PRE("\"mean\": [0.5]"),
+        PRE("\"divide\": 1e2, \"layout\": \"model\""),
+        NODE("\"op\": \"Conv\", \"precision\": \"f32\""),
+            NODE("\"weight_scales\": [1, 0.5], \"op\": \"Conv\", \"precision\": \"bf16\""),
+                VALUE("\"scale\": 1, \"zero_point\": 0") };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         f_ok(pi_recipe_from_text(c, good[i], strlen(good[i]), &r, &err));
         pi_recipe_release(r);
