@@ -76,7 +76,7 @@ enum precinfer_status precinfer_npy_save(precinfer_context *context, const char 
 {
     char header[PI_NPY_WRITTEN];
     struct pi_file f = { 0 };
-    size_t bytes;
+    size_t bytes = 0;
     if (!context || !path || !array) return pi_fail(err, PRECINFER_INVALID, "precinfer_npy_save: an argument is NULL");
     int status = measure(array, &bytes, err);
     if (status) return pi_prefix(err, status, "%s", path);
