@@ -93,6 +93,20 @@ $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 check: $(B)/run-tests
 	$(B)/run-tests
 
+# ---------------------------------------------------------------- bench
+# bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
+# rows whose object code is not the one that was timed there.
+$(B)/bench-kern: $(B)/bench/kern.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+bench: $(B)/bench-kern
+	$(B)/bench-kern $(BENCH)
+bench-tsv: $(B)/bench-kern
+	@mkdir -p bench/silicon
+	$(B)/bench-kern --objects $(B)/kernels --commit $(shell git rev-parse --short HEAD 2>/dev/null || echo -) --tsv bench/silicon $(BENCH)
+status: $(B)/bench-kern
+	@$(B)/bench-kern --objects $(B)/kernels --status bench/silicon
+.PHONY: bench bench-tsv status
+
 # ---------------------------------------------------------------- kernels for CPUs that this machine is not
 # A row that this CPU cannot run has its tests under test/emulate-x86, statically linked; a row that ran neither way fails by
 # name. The same boots compare pi_cpu_detect with what the emulated CPU has.
@@ -121,4 +135,4 @@ clean:
 	rm -rf build build-*
 FORCE:
 .PHONY: all check check-emulated lint-asm clean FORCE
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d
