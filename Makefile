@@ -110,8 +110,50 @@ status: $(B)/bench-kern
 	@$(B)/bench-kern --objects $(B)/kernels --status bench/silicon
 .PHONY: bench bench-tsv status
 
+# ---------------------------------------------------------------- kernels for CPUs that this machine is not
+# A row that this CPU cannot run has its tests under test/emulate-x86, statically linked; a row that ran neither way fails by
+# name. The same boots compare pi_cpu_detect with what the emulated CPU has.
+KERN_TESTS := $(filter kern_%,$(basename $(notdir $(TEST_SRC))))
+$(B)/emulated/suites.h: FORCE
+	@mkdir -p $(@D)
+	@for t in $(KERN_TESTS); do echo "PI_SUITE($$t)"; done > $@.new
+	@cmp -s $@.new $@ || mv $@.new $@
+$(B)/emulated/main.o: test/main.c $(B)/emulated/suites.h
+	$(CC) $(CFLAGS) -I$(B)/emulated -c $< -o $@
+$(B)/emulated/run-kern: $(B)/emulated/main.o $(KERN_TESTS:%=$(B)/test/%.o) $(B)/internal.a
+	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) $(shell pkg-config --static --libs check 2>/dev/null) -lpthread -lm
+$(B)/emulated/rows: test/emulated/rows.c $(B)/internal.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) -lm
+check-emulated: $(B)/emulated/rows $(B)/emulated/run-kern
+	test/witness $^
+
+# Machine code of every kernel: no vector spilled in a loop over k, as many multiplies as the tile has, and the cycles that
+# llvm-mca gives a tile step against the committed figures (make lint-asm MCA=--update rewrites them).
+KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out kernels/%/table.c,$(wildcard kernels/*/*.c)))
+lint-asm: $(KERNEL_OBJ)
+	test/lint-asm $(MCA) $^
+
+# ---------------------------------------------------------------- fuzz
+# test/fuzz/NAME.c is a libFuzzer target, its seeds lie in test/fuzz/seeds/NAME. `make fuzz FUZZ=onnx FUZZ_SECONDS=60` runs
+# it with the address and undefined-behaviour sanitizers; what it learns stays in build-fuzz/corpus, a crash in build-fuzz.
+FUZZ ?= $(basename $(notdir $(wildcard test/fuzz/*.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= $(firstword $(foreach c,clang clang-14,$(shell command -v $(c))))
+SANITIZE_FUZZ := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+fuzz:
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(FUZZ_CC) OPT=-O1 EXTRA="$(SANITIZE_FUZZ) -fsanitize=fuzzer-no-link" \
+	    LDFLAGS="$(SANITIZE_FUZZ)" $(FUZZ:%=fuzz-%)
+$(B)/fuzz-%: test/fuzz/%.c $(B)/internal.a
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+$(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
+	@mkdir -p $(B)/corpus/$*
+	$(B)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
+.PHONY: fuzz $(FUZZ:%=fuzz-%)
+
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check clean FORCE
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+.PHONY: all check check-emulated lint-asm clean FORCE
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d

@@ -21,7 +21,8 @@ enum precinfer_status precinfer_recipe_load(precinfer_context *context, const ch
                                             struct precinfer_error *err)
 {
     struct pi_map map;
-    if (!context || !path || !recipe) return pi_fail(err, PRECINFER_INVALID, "precinfer_recipe_load: context, path or recipe is NULL");
+    if (!context || !path || !recipe)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_recipe_load: context, path or recipe is NULL");
     int status = pi_map_open(&context->alloc, path, &map, err);
     if (status) return status;
     const unsigned saved = pi_fp_enter();

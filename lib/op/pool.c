@@ -108,7 +108,7 @@ static struct window window_of(const struct pool *p, int d, int64_t in)
         return w;
     }
     const int64_t room = in + w.before + w.after - reach;
-    if (room < 0) return w;
+    if (room < 0 && !p->ceil_mode) return w;
     w.out = (p->ceil_mode ? divide_up(room, w.stride) : room / w.stride) + 1;
     if (p->ceil_mode && (w.out - 1) * w.stride >= in + w.before) w.out--;
     return w;

@@ -222,7 +222,7 @@ static double coordinate(enum coordinates mode, double o, double scale, double i
     case PYTORCH_HALF_PIXEL: return out > 1 ? (o + 0.5) / scale - 0.5 : 0;
     case ALIGN_CORNERS: return out > 1 ? o * (in - 1) / (out - 1) : 0;
     case TF_HALF_PIXEL_FOR_NN: return (o + 0.5) / scale;
-    case HALF_PIXEL_SYMMETRIC: return in / 2 * (1 - out / (in * scale)) + (o + 0.5) / scale - 0.5;
+    case HALF_PIXEL_SYMMETRIC: return (in - 1) / 2 + (o + 0.5 - out / 2) / scale;  /* centre to centre */
     default: return o / scale;
     }
 }
