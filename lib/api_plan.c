@@ -48,7 +48,7 @@ static int take_stats(precinfer_plan *p, const precinfer_stats *s, struct precin
     p->hashes = h;
     p->nhashes = s->sketch.n;
     p->nsamples = (size_t)s->samples;
-    p->preprocessing = s->preprocessing;
+    if (s->preprocessing.given) p->preprocessing = s->preprocessing;
     return 0;
 }
 
