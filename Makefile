@@ -93,8 +93,46 @@ $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 check: $(B)/run-tests
 	$(B)/run-tests
 
+# ---------------------------------------------------------------- bench
+# bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
+# rows whose object code is not the one that was timed there.
+$(B)/bench-kern: $(B)/bench/kern.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+bench: $(B)/bench-kern
+	$(B)/bench-kern $(BENCH)
+bench-tsv: $(B)/bench-kern
+	@mkdir -p bench/silicon
+	$(B)/bench-kern --objects $(B)/kernels --commit $(shell git rev-parse --short HEAD 2>/dev/null || echo -) --tsv bench/silicon $(BENCH)
+status: $(B)/bench-kern
+	@$(B)/bench-kern --objects $(B)/kernels --status bench/silicon
+.PHONY: bench bench-tsv status
+
+# ---------------------------------------------------------------- kernels for CPUs that this machine is not
+# A row that this CPU cannot run has its tests under test/emulate-x86, statically linked; a row that ran neither way fails by
+# name. The same boots compare pi_cpu_detect with what the emulated CPU has.
+KERN_TESTS := $(filter kern_%,$(basename $(notdir $(TEST_SRC))))
+$(B)/emulated/suites.h: FORCE
+	@mkdir -p $(@D)
+	@for t in $(KERN_TESTS); do echo "PI_SUITE($$t)"; done > $@.new
+	@cmp -s $@.new $@ || mv $@.new $@
+$(B)/emulated/main.o: test/main.c $(B)/emulated/suites.h
+	$(CC) $(CFLAGS) -I$(B)/emulated -c $< -o $@
+$(B)/emulated/run-kern: $(B)/emulated/main.o $(KERN_TESTS:%=$(B)/test/%.o) $(B)/internal.a
+	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) $(shell pkg-config --static --libs check 2>/dev/null) -lpthread -lm
+$(B)/emulated/rows: test/emulated/rows.c $(B)/internal.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) -lm
+check-emulated: $(B)/emulated/rows $(B)/emulated/run-kern
+	test/witness $^
+
+# Machine code of every kernel: no vector spilled in a loop over k, as many multiplies as the tile has, and the cycles that
+# llvm-mca gives a tile step against the committed figures (make lint-asm MCA=--update rewrites them).
+KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out kernels/%/table.c,$(wildcard kernels/*/*.c)))
+lint-asm: $(KERNEL_OBJ)
+	test/lint-asm $(MCA) $^
+
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check clean FORCE
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+.PHONY: all check check-emulated lint-asm clean FORCE
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d

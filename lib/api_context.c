@@ -36,13 +36,13 @@ static int read_options(const struct precinfer_context_options *given, struct pr
         return pi_fail(err, PRECINFER_INVALID, "context options: size is %zu, set it to sizeof the struct", given->size);
     const unsigned char *bytes = (const unsigned char *)given;
     for (size_t i = sizeof *o; i < given->size; i++)
-        if (bytes[i]) return pi_fail(err, PRECINFER_UNSUPPORTED, "context options: a field that this version does not know is set");
+        if (bytes[i]) return pi_fail(err, PRECINFER_UNSUPPORTED, "context options: byte %zu, unknown to this version, is set", i);
     memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
     if (!o->alloc != !o->release)
         return pi_fail(err, PRECINFER_INVALID, "context options: alloc and release go together");
     if (o->threads > 1 && !o->parallel_for)
-        return pi_fail(err, PRECINFER_INVALID, "context options: threads is %zu without parallel_for, and the library starts no thread",
-                       o->threads);
+        return pi_fail(err, PRECINFER_INVALID,
+                       "context options: threads is %zu without parallel_for: the library starts no thread", o->threads);
     return PRECINFER_OK;
 }
 
@@ -60,9 +60,8 @@ static char *describe(const struct pi_allocator *a, const struct pi_cpu *cpu, ui
     const char *vendor = !strcmp(cpu->vendor, "AuthenticAMD") ? "AMD" : !strcmp(cpu->vendor, "GenuineIntel") ? "Intel"
                        : !strcmp(cpu->vendor, "HygonGenuine") ? "Hygon" : cpu->vendor;
     int at = snprintf(s, sizeof s, "%s family %u model %u:", vendor, cpu->family, cpu->model);
-    const uint64_t any = pi_isas_of(0);
-    if (isas == any) isas &= any;       /* ref alone is named; beside others it goes without saying */
-    else isas &= ~any;
+    const uint64_t ref = pi_isas_of(0);
+    if (isas != ref) isas &= ~ref;      /* beside others it goes without saying */
     for (size_t i = 0; pi_isas[i].name && at < (int)sizeof s; i++)
         if (isas >> i & 1) at += snprintf(s + at, sizeof s - (size_t)at, " %s", pi_isas[i].name);
     pi_clean_text(s, sizeof s);

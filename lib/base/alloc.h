@@ -4,7 +4,11 @@
 #include <stddef.h>
 #include "precinfer.h"
 
-struct pi_allocator { void *host; void *(*alloc)(void *host, size_t bytes, size_t align); void (*release)(void *host, void *block); };
+struct pi_allocator {
+    void *host;
+    void *(*alloc)(void *host, size_t bytes, size_t align);
+    void (*release)(void *host, void *block);
+};
 extern const struct pi_allocator pi_default_allocator;
 
 /* 64-byte aligned; NULL when out of memory or when count * size overflows. pi_calloc zeroes. A size of 0 gives a valid

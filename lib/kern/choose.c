@@ -40,7 +40,8 @@ static const char *names_of(const struct pi_isa *list, uint64_t isas, char *s, s
     return s;
 }
 
-int pi_isas_masked_in(const struct pi_isa *list, const char *mask, uint64_t features, uint64_t *isas, struct precinfer_error *err)
+int pi_isas_masked_in(const struct pi_isa *list, const char *mask, uint64_t features, uint64_t *isas,
+                      struct precinfer_error *err)
 {
     const uint64_t can = pi_isas_of_in(list, features);
     uint64_t may = pi_isas_of_in(list, 0);      /* ref, which needs nothing */
@@ -53,7 +54,7 @@ int pi_isas_masked_in(const struct pi_isa *list, const char *mask, uint64_t feat
         size_t i = 0;
         while (list[i].name && (strlen(list[i].name) != n || memcmp(list[i].name, s, n))) i++;
         if (!list[i].name)
-            return pi_fail(err, PRECINFER_UNSUPPORTED, "cpu mask: '%.*s' is no instruction set of this build; this CPU can run: %s",
+            return pi_fail(err, PRECINFER_UNSUPPORTED, "cpu mask: '%.*s' is not known; this CPU can run: %s",
                            n < 64 ? (int)n : 64, s, names_of(list, can, names, sizeof names));
         if (!(can >> i & 1))
             return pi_fail(err, PRECINFER_UNSUPPORTED, "cpu mask: this CPU cannot run '%s'; it can run: %s", list[i].name,
@@ -157,7 +158,7 @@ static struct cover cover_rows(const struct pi_row *table, const struct pi_row *
 
 static double up(size_t x, size_t to) { return (double)((x + to - 1) / to * to); }
 
-static size_t packed_size(uint8_t type) { return type == PI_F32 || type == PI_S32 ? 4 : type == PI_BF16 || type == PI_F16 ? 2 : 1; }
+static double packed_size(uint8_t type) { return type == PI_F32 ? 4 : type == PI_BF16 || type == PI_F16 ? 2 : 1; }
 
 static double gemm_cycles(const struct pi_row *table, const struct pi_row *row, const struct pi_problem *p, double factor)
 {
@@ -167,7 +168,7 @@ static double gemm_cycles(const struct pi_row *table, const struct pi_row *row, 
     const double n = up(p->n, k->nr), panels = n / k->nr, growth = !k->listed ? 1 : p->growth > 0 ? p->growth : 1.25;
     const double kk = up(depth, k->kr) * (double)p->segs * growth;
     const double products = (double)c.rows * n * kk / ((row->macs ? row->macs : 1) * factor);
-    const double loads = (double)c.calls * n * kk * (double)packed_size(k->type) / L2_BYTES;
+    const double loads = (double)c.calls * n * kk * packed_size(k->type) / L2_BYTES;
     /* prep lays out every row once, and once more a panel where each panel reads channels of its own */
     const double rows = (double)c.rows * up(depth, 4) * (double)p->segs * (p->a_panel ? panels : 1);
     const double prep = row->prep ? rows * row->prep_bytes / PREP_BYTES : 0;
@@ -192,8 +193,8 @@ static double element_cycles(const struct pi_row *row, const struct pi_problem *
 static double cost_ns(const struct pi_isa *isa, const struct pi_row *row, const struct pi_cpu *cpu, const struct pi_problem *p)
 {
     const double f = rate_factor(cpu, isa->features);
-    const double cycles = row->family == PI_GEMM ? gemm_cycles(isa->rows, row, p, f) : row->family == PI_DWCONV ? dw_cycles(row, p, f)
-                        : element_cycles(row, p, isa->features, f);
+    const double cycles = row->family == PI_GEMM ? gemm_cycles(isa->rows, row, p, f)
+                        : row->family == PI_DWCONV ? dw_cycles(row, p, f) : element_cycles(row, p, isa->features, f);
     return cycles / cycles_per_ns;
 }
 
@@ -202,9 +203,10 @@ static double cost_ns(const struct pi_isa *isa, const struct pi_row *row, const 
 static const char *lacking(uint64_t missing)
 {
     static const struct { uint64_t feature; const char *text; } texts[] = {
-        { PI_CPU_AVX2, "cpu lacks avx2" }, { PI_CPU_AVX512, "cpu lacks avx512" }, { PI_CPU_AVX512VNNI, "cpu lacks avx512vnni" },
-        { PI_CPU_AVX512BF16, "cpu lacks avx512bf16" }, { PI_CPU_AVX512FP16, "cpu lacks avx512fp16" },
-        { PI_CPU_AMX_INT8, "cpu lacks amx-int8" }, { PI_CPU_AMX_BF16, "cpu lacks amx-bf16" }, { PI_CPU_AVXVNNI, "cpu lacks avxvnni" },
+        { PI_CPU_AVX2, "cpu lacks avx2" }, { PI_CPU_AVX512, "cpu lacks avx512" },
+        { PI_CPU_AVX512VNNI, "cpu lacks avx512vnni" }, { PI_CPU_AVX512BF16, "cpu lacks avx512bf16" },
+        { PI_CPU_AVX512FP16, "cpu lacks avx512fp16" }, { PI_CPU_AMX_INT8, "cpu lacks amx-int8" },
+        { PI_CPU_AMX_BF16, "cpu lacks amx-bf16" }, { PI_CPU_AVXVNNI, "cpu lacks avxvnni" },
         { PI_CPU_NEON, "cpu lacks neon" }, { PI_CPU_DOTPROD, "cpu lacks dotprod" }, { PI_CPU_I8MM, "cpu lacks i8mm" },
         { PI_CPU_BF16, "cpu lacks bf16" }, { PI_CPU_SVE, "cpu lacks sve" } };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -241,7 +243,8 @@ const struct pi_row *pi_choose_in(const struct pi_isa *list, const struct pi_cpu
     int filtered = 0;                   /* some row that can compute the problem has a name that matches */
     for (size_t i = 0; only && list[i].name; i++)
         for (const struct pi_row *r = list[i].rows; r->name && !filtered; r++)
-            filtered = r->family == p->family && r->op == p->op && pi_glob(only, r->name) && !refusal(&list[i], isas >> i & 1, r, cpu, p);
+            filtered = r->family == p->family && r->op == p->op && pi_glob(only, r->name) &&
+                       !refusal(&list[i], isas >> i & 1, r, cpu, p);
 
     const struct pi_row *best = NULL;
     double least = 0;

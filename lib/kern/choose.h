@@ -35,5 +35,6 @@ const struct pi_row *pi_choose_in(const struct pi_isa *list, const struct pi_cpu
                                   const struct pi_problem *p, pi_why *why, void *user);
 size_t pi_heights_in(const struct pi_isa *list, const struct pi_row *row, const struct pi_row **out, size_t max);
 uint64_t pi_isas_of_in(const struct pi_isa *list, uint64_t features);
-int pi_isas_masked_in(const struct pi_isa *list, const char *mask, uint64_t features, uint64_t *isas, struct precinfer_error *err);
+int pi_isas_masked_in(const struct pi_isa *list, const char *mask, uint64_t features, uint64_t *isas,
+                      struct precinfer_error *err);
 #endif

@@ -17,7 +17,10 @@ const struct pi_row *pi_choose(const struct pi_cpu *cpu, uint64_t isas, const ch
 {
     return pi_choose_in(pi_isas, cpu, isas, only, p, why, user);
 }
-size_t pi_heights(const struct pi_row *row, const struct pi_row **out, size_t max) { return pi_heights_in(pi_isas, row, out, max); }
+size_t pi_heights(const struct pi_row *row, const struct pi_row **out, size_t max)
+{
+    return pi_heights_in(pi_isas, row, out, max);
+}
 uint64_t pi_isas_of(uint64_t features) { return pi_isas_of_in(pi_isas, features); }
 int pi_isas_masked(const char *mask, uint64_t features, uint64_t *isas, struct precinfer_error *err)
 {

@@ -26,7 +26,7 @@ static void plan_cover(struct cover *c, const struct pi_row *const *rows, size_t
         best[left] = ~0u;
         for (size_t i = 0; i < nrows; i++) {
             const unsigned total = cost(rows[i]->mr) + (left > rows[i]->mr ? best[left - rows[i]->mr] : 0);
-            if (total < best[left]) { best[left] = total; c->pick[left] = (uint8_t)i; }
+            if (total <= best[left]) { best[left] = total; c->pick[left] = (uint8_t)i; }    /* equal: the lower, last */
         }
     }
 }
@@ -167,7 +167,7 @@ static size_t point_taps(const struct job *j, const struct k_block *b, struct pl
                          const struct scratch *to)
 {
     const struct pi_gemm *o = j->o;
-    const char *const base = o->a + shift, *const zero = (const char *)o->zero + b->k0 * o->asize;
+    const char *const base = o->a + shift, *const zero = (const char *)o->zero + shift;
     const size_t end = b->s0 + b->segs, k_id = b->k0 / j->w->kc;
     size_t live = 0;
     for (size_t s = b->s0; s < end; s++) {
