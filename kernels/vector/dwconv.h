@@ -19,8 +19,8 @@ enum {
 
 /* KR taps from tap s of `pixels` pixels, `nv` vectors of channels or n < VN channels; both: the second tap is there (its
  * weights are 0 where it is not). */
-INL void dw_step(const void *const *a, size_t taps, size_t j, const W *w, const int pixels, const int nv, size_t n, const int both,
-                 SUM sum[PIXELS][DW_NV])
+INL void dw_step(const void *const *a, size_t taps, size_t j, const W *w, const int pixels, const int nv, size_t n,
+                 const int both, SUM sum[PIXELS][DW_NV])
 {
     WEIGHTS k[DW_NV];
     UNROLL for (int v = 0; v < nv; v++) k[v] = load_w(w + v * VN * KR);
@@ -30,7 +30,8 @@ INL void dw_step(const void *const *a, size_t taps, size_t j, const W *w, const 
     }
 }
 
-INL void dw_sums(const struct pi_dw *t, const W *w, size_t i, size_t j, const int pixels, const int nv, size_t n, SUM sum[PIXELS][DW_NV])
+INL void dw_sums(const struct pi_dw *t, const W *w, size_t i, size_t j, const int pixels, const int nv, size_t n,
+                 SUM sum[PIXELS][DW_NV])
 {
     const size_t taps = t->taps;
     const void *const *a = t->a + i * taps;
@@ -55,7 +56,8 @@ INL void dw_group(const struct pi_dw *t, const W *w, size_t i, size_t j, const i
 }
 
 /* Pixels i0 .. i1-1 through the buffer, or finished on registers. */
-INL void dw_pixels(const struct pi_dw *t, const W *w, size_t i0, size_t i1, size_t j, const int nv, size_t n, const int on_registers)
+INL void dw_pixels(const struct pi_dw *t, const W *w, size_t i0, size_t i1, size_t j, const int nv, size_t n,
+                   const int on_registers)
 {
     const size_t channels = nv == DW_NV && n == VN ? DW_NR : n;
     char buf[BUFFERED * DW_NR * 4], *to = buf;
@@ -66,8 +68,8 @@ INL void dw_pixels(const struct pi_dw *t, const W *w, size_t i0, size_t i1, size
         dw_group(t, w, i, j, PIXELS, nv, n, on_registers ? &hot : NULL, to);
     for (; i < i1; i++, to += DW_NR * 4) dw_group(t, w, i, j, 1, nv, n, on_registers ? &hot : NULL, to);
     if (on_registers) return;
-    const struct pi_tile e = { .m = i1 - i0, .c = t->c + i0, .res = t->res ? t->res + i0 : NULL, .row = t->row + i0, .col = t->col,
-                               .epi = t->epi };
+    const struct pi_tile e = { .m = i1 - i0, .c = t->c + i0, .res = t->res ? t->res + i0 : NULL,
+                               .row = t->row + i0, .col = t->col, .epi = t->epi };
     epilogue(&e, buf, DW_NR, j, channels);
 }
 
