@@ -104,9 +104,11 @@ static int part(const struct pi_infer *i, int64_t dim, size_t k, int64_t *size)
         return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%zu sizes for %zu outputs", n, i->node->nout);
     if (given && !given->data && !i->graph)
         return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "the sizes depend on data");
-    if (given) *size = given->data ? pi_int_at(given, (int64_t)k) : -1;
-    else if (s->sizes) *size = s->sizes[k];
-    else if (dim >= 0) *size = even_part(dim, i->node->nout, k);
+    if (given && given->data) *size = pi_int_at(given, (int64_t)k);
+    else if (!given && s->sizes) *size = s->sizes[k];
+    else if (!given && dim >= 0) *size = even_part(dim, i->node->nout, k);
+    else return 0;
+    if (*size < 0) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "size %zu is %lld", k, (long long)*size);
     return 0;
 }
 

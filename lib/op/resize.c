@@ -86,7 +86,8 @@ static int check(struct precinfer_graph *g, struct pi_node *n, struct precinfer_
 
 /* ---------------------------------------------------------------- what is resized to what */
 
-/* dims < 0: not known. A scale of 1 leaves a dimension alone. */
+/* A scale of 1 leaves a dimension alone, open or not. */
+#define UNKNOWN INT64_MIN
 struct spec { double scale[PI_MAX_RANK]; int64_t out[PI_MAX_RANK]; };
 
 static const struct pi_tensor *slot(const struct pi_node *n, const struct pi_tensor *const *in, size_t k)
@@ -109,7 +110,7 @@ static void resolve_scales(const struct resize *r, const struct pi_tensor *x, co
         const float f = scales ? scales->data ? pi_float_at(scales, (int64_t)k) : -1 : r->given[k];
         const float size = (float)x->dims[d] * f;               /* in f32, as everyone does: 10 * 0.7f is 7 */
         s->scale[d] = f;
-        if (f != 1) s->out[d] = x->dims[d] < 0 || f < 0 || !(size < 0x1p31f) ? -1 : (int64_t)size;
+        if (f != 1) s->out[d] = x->dims[d] < 0 || f < 0 || !(size < 0x1p31f) ? UNKNOWN : (int64_t)size;
     }
 }
 
@@ -122,7 +123,7 @@ static void resolve_sizes(const struct resize *r, const struct pi_tensor *x, con
     int open = 0;
     for (size_t k = 0; k < n; k++) {
         const int d = axis_of(r, k, x->rank);
-        s->out[d] = sizes->data ? pi_int_at(sizes, (int64_t)k) : -1;
+        s->out[d] = sizes->data ? pi_int_at(sizes, (int64_t)k) : UNKNOWN;
         s->scale[d] = x->dims[d] > 0 ? (double)s->out[d] / (double)x->dims[d] : 1;
         open |= s->out[d] < 0 || x->dims[d] < 0;
         if (k == 0 || (r->policy == NOT_LARGER ? s->scale[d] < common : s->scale[d] > common)) common = s->scale[d];
@@ -130,7 +131,7 @@ static void resolve_sizes(const struct resize *r, const struct pi_tensor *x, con
     for (size_t k = 0; r->policy != STRETCH && k < n; k++) {
         const int d = axis_of(r, k, x->rank);
         s->scale[d] = common;
-        s->out[d] = open ? -1 : floor_of((double)x->dims[d] * common + 0.5);
+        s->out[d] = open ? UNKNOWN : floor_of((double)x->dims[d] * common + 0.5);
     }
 }
 
