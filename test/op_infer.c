@@ -15,9 +15,11 @@ START_TEST(test_table)
         for (size_t j = i + 1; pi_opdef_at(j); j++) {
             const struct pi_opdef *e = pi_opdef_at(j);
             if (strcmp(d->name, e->name)) continue;
-            h_expect((d->until && d->until < e->since) || (e->until && e->until < d->since), "two definitions of %s overlap", d->name);
+            h_expect((d->until && d->until < e->since) || (e->until && e->until < d->since), "two definitions of %s overlap",
+                     d->name);
         }
-        for (size_t k = 0; k < sizeof gaps / sizeof *gaps; k++) if (!strcmp(d->name, gaps[k].name)) { from = gaps[k].from; to = gaps[k].to; }
+        for (size_t k = 0; k < sizeof gaps / sizeof *gaps; k++)
+            if (!strcmp(d->name, gaps[k].name)) { from = gaps[k].from; to = gaps[k].to; }
         for (int opset = from; opset <= to; opset++)
             h_expect(pi_opdef_find(d->name, opset, &known) != NULL && known, "%s is not defined at opset %d", d->name, opset);
     }
@@ -56,7 +58,8 @@ static void expect_dims(struct world *w, struct c_case *c, int rank, const int64
     h_expect(status || c->out[0].rank == rank, "%s: %s", c->node.op->name, pi_dims_string(&c->out[0], s, sizeof s));
     for (int d = 0; !status && d < rank; d++) {
         const int64_t got = c->out[0].dims[d];
-        h_expect(want[d] == ANY ? got < 0 && got != w->n && got != w->m : got == want[d], "%s: dimension %d of %s is %d, should be %d",
+        h_expect(want[d] == ANY ? got < 0 && got != w->n && got != w->m : got == want[d],
+                 "%s: dimension %d of %s is %d, should be %d",
                  c->node.op->name, d, pi_dims_string(&c->out[0], s, sizeof s), (int)got, (int)want[d]);
     }
     c_end(c);
