@@ -101,12 +101,6 @@ enum precinfer_status precinfer_calibrate(const precinfer_graph *graph, precinfe
 
 void precinfer_plan_free(precinfer_plan *plan) { pi_plan_release(plan); }
 
-const char *precinfer_precision_string(enum precinfer_precision p)
-{
-    static const char *const words[] = { "f32", "bf16", "int8" };
-    return (unsigned)p < 3 ? words[p] : "unknown";
-}
-
 /* ------------------------------------------------------------------------------------------------ describing one */
 
 size_t precinfer_plan_inputs(const precinfer_plan *p) { return p ? p->g->ninputs : 0; }
