@@ -213,9 +213,6 @@ void pi_pack_into(struct pi_packed *d, const struct pi_packing *p, const void *w
     pack_dense(d, &s);
 }
 
-<<<<<<< HEAD
-double pi_listed_growth(const struct pi_packing *p, const int8_t *w, size_t segs, size_t k, size_t n, ptrdiff_t ss, ptrdiff_t sk, ptrdiff_t sn)
-=======
 /* Taps are the k of one segment: block of nr channels after block, [tap / kr][channel][tap % kr]. */
 int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const void *w, size_t taps,
                size_t n, ptrdiff_t st, ptrdiff_t sn, struct precinfer_error *err)
@@ -236,7 +233,6 @@ int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct p
 
 double pi_listed_growth(const struct pi_packing *p, const int8_t *w, size_t segs, size_t k, size_t n, ptrdiff_t ss, ptrdiff_t sk,
                         ptrdiff_t sn)
->>>>>>> gemm
 {
     const struct source s = { (const char *)w, 1, segs, k, n, 0, ss, sk, sn };
     struct pi_packed d;
