@@ -76,8 +76,8 @@ static int row_suits(const struct pi_conv_ask *q, enum pi_conv_how how, const st
 int pi_conv_choose(const struct pi_conv_ask *q, struct pi_conv *p)
 {
     *p = (struct pi_conv){ .a_size = pi_type_size(q->a), .b_size = pi_type_size(q->b), .c_size = pi_type_size(q->out),
-                           .res_size = q->res ? pi_type_size(q->res) : 0, .at = q->at, .skip_padding = q->a != PI_U8 ||
-                               q->zp == 0 };
+                           .res_size = q->res ? pi_type_size(q->res) : 0, .at = q->at,
+                           .skip_padding = q->a != PI_U8 || q->zp == 0 };
     for (size_t i = 0; i < IMPLEMENTATIONS; i++) {
         const struct implementation *const im = &implementations[i];
         if (!im->takes(q)) continue;

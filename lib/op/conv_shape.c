@@ -81,8 +81,8 @@ static void forward_axis(uint8_t mode, struct axis *x)
     if (mode == PI_AUTO_VALID) x->before = x->after = 0;
     if (x->in < 0) return;
     if (mode == PI_AUTO_SAME_UPPER || mode == PI_AUTO_SAME_LOWER) {
-        const int64_t out = (x->in + x->stride - 1) / x->stride, need = (out - 1) * x->stride + reach - x->in, all = need > 0
-            ? need : 0;
+        const int64_t out = (x->in + x->stride - 1) / x->stride;
+        const int64_t need = (out - 1) * x->stride + reach - x->in, all = need > 0 ? need : 0;
         x->before = mode == PI_AUTO_SAME_LOWER ? all - all / 2 : all / 2;
         x->after = all - x->before;
     }
@@ -209,9 +209,8 @@ int pi_conv_infer(const struct pi_infer *i)
         if (axis.out == 0)
             return pi_node_fail(n, i->err, PRECINFER_INVALID,
                                 "spatial axis %d: a kernel of %lld, dilation %lld does not fit %lld with padding %lld and %lld",
-                                    d,
-                                (long long)axis.k, (long long)axis.dilation, (long long)axis.in, (long long)axis.before,
-                                    (long long)axis.after);
+                                d, (long long)axis.k, (long long)axis.dilation, (long long)axis.in, (long long)axis.before,
+                                (long long)axis.after);
         y->dims[2 + d] = axis.out > 0 ? axis.out : keeps_size(a, &axis, transposed(n)) ? axis.in : pi_infer_open(i);
     }
     return check_sizes(i);
@@ -235,11 +234,11 @@ void pi_conv_shape(const struct pi_node *n, const struct pi_tensor *x, const str
     const struct axis h = make_axis(n, &xs, &ws, axes - 1);
     *s = (struct pi_conv_shape){
         .n = (size_t)xs.dims[0], .h = (size_t)v.in, .w = (size_t)h.in, .c = (size_t)xs.dims[1], .kh = (size_t)v.k,
-            .kw = (size_t)h.k,
+        .kw = (size_t)h.k,
         .o = (size_t)(transposed(n) ? ws.dims[1] * a->group : ws.dims[0]), .groups = (size_t)a->group, .oh = (size_t)v.out,
         .ow = (size_t)h.out, .sh = (size_t)v.stride, .sw = (size_t)h.stride, .dh = (size_t)v.dilation, .dw = (size_t)h.dilation,
         .pt = (size_t)v.before, .pl = (size_t)h.before, .pb = (size_t)v.after, .pr = (size_t)h.after,
-            .transposed = transposed(n) };
+        .transposed = transposed(n) };
 }
 
 struct pi_conv_strides pi_conv_onnx_strides(const struct pi_conv_shape *s)
@@ -256,11 +255,11 @@ static int fits(double a, double b, double c, double d) { return a * b * c * d *
 const char *pi_conv_too_big(const struct pi_conv_shape *s)
 {
     if ((double)s->kh * (double)s->kw > UINT16_MAX) return "a kernel of more than 65535 taps";
-    if (!fits((double)(s->h + s->pt + s->pb), (double)(s->w + s->pl + s->pr), (double)s->c,
-              1)) return "one input image is larger than 2 GiB";
+    if (!fits((double)(s->h + s->pt + s->pb), (double)(s->w + s->pl + s->pr), (double)s->c, 1))
+        return "one input image is larger than 2 GiB";
     if (!fits((double)s->oh, (double)s->ow, (double)s->o, 1)) return "one output image is larger than 2 GiB";
-    if (!fits((double)s->o, (double)s->c / (double)s->groups, (double)s->kh,
-              (double)s->kw)) return "the weights are larger than 2 GiB";
+    if (!fits((double)s->o, (double)s->c / (double)s->groups, (double)s->kh, (double)s->kw))
+        return "the weights are larger than 2 GiB";
     if (!fits((double)s->oh, (double)s->ow, (double)s->kh, (double)s->kw)) return "output pixels times kernel taps exceed 2^29";
     return NULL;
 }

@@ -81,8 +81,8 @@ int pi_epi_fold(const struct pi_compile *c, size_t n, const float *bias, const i
                 struct precinfer_error *err)
 {
     const double step = c->out->type == PI_U8 ? (double)c->out->scale : 1.0;
-    *e = (struct pi_epi_arrays){ .epi = { .stages = pi_epi_stages(c), .out = c->out->type, .zp = c->out->type == PI_U8
-                                          ? c->out->zp : 0 } };
+    *e = (struct pi_epi_arrays){ .epi = { .stages = pi_epi_stages(c), .out = c->out->type,
+                                          .zp = c->out->type == PI_U8 ? c->out->zp : 0 } };
     PI_TRY(fold_bounds(c, &e->epi, step, err));
     PI_TRY(fold_residual(c, &e->epi, step, err));
     if (bias) {

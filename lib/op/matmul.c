@@ -224,4 +224,4 @@ extern const struct pi_opdef pi_op_MatMul;
 const struct pi_opdef pi_op_MatMul = {
     .name = "MatMul", .since = 1, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .flags = PI_OP_EPILOGUE | PI_OP_WEIGHTS,
     .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .infer = infer, .compile = compile, .drop = drop, .workspace = workspace,
-        .run = run };
+    .run = run };
