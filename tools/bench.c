@@ -34,6 +34,20 @@ static double best_gemm(precinfer_context *ctx, const struct precinfer_gemm *g)
     return best ? (double)g->m * (double)g->n * (double)g->k / best : 0;
 }
 
+/* Ordinary numbers: zeros could be skipped, and subnormals are slow. */
+static void fill(void *memory, enum precinfer_dtype type, int sign)
+{
+    for (size_t i = 0; i < (size_t)SIDE * SIDE; i++) {
+        const int x = (int)(i * 2654435761u >> 8 & 63) + 1, v = i & 1 ? x : sign * x;
+        const float f = (float)v / 64;
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        if (type == PRECINFER_F32) ((float *)memory)[i] = f;
+        else if (type == PRECINFER_BF16) ((uint16_t *)memory)[i] = (uint16_t)(bits >> 16);
+        else ((uint8_t *)memory)[i] = (uint8_t)v;
+    }
+}
+
 static int measure_gemm(precinfer_context *ctx, enum precinfer_precision p, double *rate)
 {
     static const enum precinfer_dtype a[] = { PRECINFER_F32, PRECINFER_BF16, PRECINFER_U8 }, b[] = { PRECINFER_F32, PRECINFER_BF16, PRECINFER_S8 },
@@ -47,7 +61,9 @@ static int measure_gemm(precinfer_context *ctx, enum precinfer_precision p, doub
     void *scratch = NULL;
     int code = memory[0] && memory[1] && memory[2] && scale ? 0 : EXIT_BROKEN;
     if (!code) {
-        for (int i = 0; i < SIDE; i++) scale[i] = 1;
+        fill(memory[0], a[p], 1);
+        fill(memory[1], b[p], -1);
+        for (int i = 0; i < SIDE; i++) scale[i] = 1e-3f;
         g.a = memory[0]; g.b = memory[1]; g.c = memory[2];
         if (p == PRECINFER_PRECISION_INT8) g.scale = scale;
         if (!precinfer_gemm_pack(ctx, &g, &packed, NULL)) { g.packed = packed; g.b = NULL; }
