@@ -29,7 +29,7 @@ static inline size_t g_rows(struct g_row *out)
     pi_cpu_detect(&cpu);
     for (size_t i = 0; i < sizeof g_isas / sizeof *g_isas; i++)
         for (const struct pi_row *r = g_isas[i].rows; r->name; r++)
-            if (r->family == PI_GEMM && (g_isas[i].features & ~cpu.features) == 0 && n < G_MOST_ROWS)
+            if (r->family == PI_GEMM && (g_isas[i].features & ~cpu.features) == 0 && h_wanted(r->name) && n < G_MOST_ROWS)
                 out[n++] = (struct g_row){ r, &g_isas[i] };
     return n;
 }

@@ -77,8 +77,10 @@ static void oracle(const struct pi_row *r, const struct problem *p, const struct
         }
 }
 
-static void compare(const struct pi_row *r, const struct problem *p, const struct g_sum *sums, const struct pi_epi *e, void *const *want,
-                    void *const *got)
+static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
+
+static void compare(const struct pi_row *r, const struct problem *p, const struct g_sum *sums, const struct pi_epi *e, size_t col,
+                    void *const *want, void *const *got)
 {
     char what[128];
     snprintf(what, sizeof what, "%s m %zu n %zu k %zu segs %zu stages %x out %d res %d fill %d", r->name, p->m, p->n, p->k, p->segs,
@@ -88,7 +90,7 @@ static void compare(const struct pi_row *r, const struct problem *p, const struc
         double d[256], bound[256];
         for (size_t j = 0; j < p->n; j++) {
             const struct g_sum *s = &sums[i * p->n + j];
-            d[j] = s->d + ((const float *)e->bias)[j];
+            d[j] = clamp(s->d + ((const float *)e->bias)[col + j], e->lo, e->hi);     /* a clamp moves nothing apart */
             bound[j] = 6e-8 * (double)(p->k * p->segs + 1) * (s->most * s->most + 4);
         }
         h_near(what, d, got[i], bound, p->n);
@@ -158,7 +160,7 @@ static void run_case(const struct memory *mem, const struct pi_row *r, const str
         }
         r->fn.tile(&t);
     }
-    compare(r, p, sums, &epi.e, want, c);
+    compare(r, p, sums, &epi.e, col, want, c);
     size_t bad = 0;
     for (size_t i = 0; i < p->m; i++) {
         const char *from = p->spaced && i ? (char *)c[i - 1] + p->n * ce : mem->c[i].start;
@@ -211,13 +213,13 @@ START_TEST(tile)
     static struct memory mem;
     h_reseed(_i);
     memory_new(&mem, r);
-    const int count = g_quick() ? 60 : 700;
+    const int count = g_quick() ? 40 : 700;
     for (int i = 0; i < count; i++) {
         const struct problem p = random_problem(r);
         run_case(&mem, r, &p);
     }
     /* every width at full height, every height at one odd width; no stage but the hot ones */
-    for (size_t n = 1; n <= 4u * r->packing->nr + 1; n += g_quick() ? 7 : 1) {
+    for (size_t n = 1; n <= 4u * r->packing->nr + 1; n += g_quick() ? 13 : 1) {
         struct problem p = random_problem(r);
         p.n = n; p.m = r->mr; p.spaced = 0; p.a_panel = 0;
         if (n > 100) p.k = 7;
@@ -261,7 +263,8 @@ static void gemm_case(const struct g_row *g, size_t m, size_t n, size_t k, size_
     if (g_exact(r) || kind == H_SMALL) h_same_bytes(what, want, c, cbytes);
     else
         for (size_t i = 0; i < m * n; i++) {
-            const double d = sums[i].d + ((const float *)epi.e.bias)[i % n], bound = 6e-8 * (double)(k + 1) * (sums[i].most * sums[i].most + 4);
+            const double d = clamp(sums[i].d + ((const float *)epi.e.bias)[i % n], epi.e.lo, epi.e.hi);
+            const double bound = 6e-8 * (double)(k + 1) * (sums[i].most * sums[i].most + 4);
             const float got = *(const float *)(c + i / n * ldc + i % n * ce);
             h_expect(fabs(got - d) <= bound, "%s: %g is not %g", what, got, d);
         }
@@ -278,6 +281,7 @@ START_TEST(driven)
     const struct pi_row *r = g->row;
     const size_t nr = r->packing->nr, step = g_quick() ? 5 : 1;
     const enum h_kind kind = g_exact(r) ? H_RANDOM : H_SMALL;
+    if (g_quick() && !g_is_tallest(g)) return;      /* the tallest takes the driver through all heights */
     h_reseed(1000 + _i);
     for (size_t m = 1; m <= r->mr + 1u; m++)
         for (size_t n = 1 + (m - 1) % step; n <= 2 * nr + 1; n += step) {
@@ -295,6 +299,7 @@ START_TEST(deep)
     const struct pi_row *r = g->row;
     const size_t m = r->mr + 1u, n = r->packing->nr + 3u, k = g_quick() ? 1024 : 4096;
     const enum h_kind kind = r->acc == PI_S32 ? H_EXTREME : g_exact(r) ? H_RANDOM : H_SMALL;
+    if (g_quick() && !g_is_tallest(g)) return;
     h_reseed(2000 + _i);
     gemm_case(g, m, n, k, 0, kind, PI_F32, PI_SCALE & r->stages, 1e-3);
     gemm_case(g, m, n, k + 3, 512, kind, PI_F32, 0, 1e-3);
@@ -309,7 +314,8 @@ Suite *pi_suite(void)
     Suite *s = suite_create("kern_gemm");
     nrows = g_rows(rows);
     for (size_t i = 0; i < nrows; i++)
-        if (!getenv("CK_RUN_CASE")) printf("    %s: native\n", rows[i].row->name);
+        if (!getenv("CK_RUN_CASE")) h_witness(rows[i].row->name);
+    if (!nrows) return s;
     h_add(s, "tile", tile, (int)nrows, 120);
     h_add(s, "driven", driven, (int)nrows, 120);
     h_add(s, "deep", deep, (int)nrows, 120);

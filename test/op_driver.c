@@ -264,7 +264,7 @@ END_TEST
 /* ------------------------------------------------------------------------------------------------ the contract */
 
 /* A tile that computes nothing and checks what every tile may count on. */
-static atomic_ulong probe_bad, probe_calls, probe_rows;
+static atomic_ulong probe_bad, probe_calls, probe_rows, probe_height;
 static void probe(const struct pi_tile *t, size_t mr)
 {
     unsigned long bad = !t->m || t->m > mr || !t->n || !t->k || !t->segs || !t->seg || (uintptr_t)t->b % 64 || t->b_panel % 64;
@@ -272,14 +272,17 @@ static void probe(const struct pi_tile *t, size_t mr)
         for (size_t r = t->m; r < mr; r++) bad += t->a[s * mr + r] != t->a[s * mr + t->m - 1];
     bad += !(t->flags & PI_LAST) && (!t->acc || t->ldacc < t->n || t->ldacc % 16);
     probe_bad += bad;
+    probe_height = mr;
     probe_calls++;
     if (t->flags & PI_LAST) probe_rows += t->m;
 }
 static void probe6(const struct pi_tile *t) { probe(t, 6); }
 static void probe1(const struct pi_tile *t) { probe(t, 1); }
-static const struct pi_row probe_row[2] = {
+static void probe2(const struct pi_tile *t) { probe(t, 2); }
+static const struct pi_row probe_row[3] = {
     { .name = "probe6", .family = PI_GEMM, .mr = 6, .packing = &pi_pack_f32x16, .fn = { .tile = probe6 } },
-    { .name = "probe1", .family = PI_GEMM, .mr = 1, .packing = &pi_pack_f32x16, .fn = { .tile = probe1 } } };
+    { .name = "probe1", .family = PI_GEMM, .mr = 1, .packing = &pi_pack_f32x16, .fn = { .tile = probe1 } },
+    { .name = "probe2", .family = PI_GEMM, .mr = 2, .packing = &pi_pack_f32x16, .fn = { .tile = probe2 } } };
 
 START_TEST(contract)
 {
@@ -299,10 +302,13 @@ START_TEST(contract)
                                        .zero = zero, .skip_padding = 1, .c = (char *)c, .ldc = 160, .csize = 4, .epi = &epi };
             ck_assert_int_eq(pi_pack(&pi_default_allocator, &b, &pi_pack_f32x16, w, o.segs, 16, 40, kc, 640, 40, 1, 0, NULL), 0);
             void *ws = h_guard_aligned(pi_gemm_workspace(&o, &b, heights[0], 1), 64);
-            probe_bad = probe_calls = probe_rows = 0;
-            pi_gemm_run(&ctx, &o, &b, heights, 2, 1, ws);
-            h_expect(!probe_bad && probe_calls, "%lu breaches in %lu calls", probe_bad, probe_calls);
-            h_expect(probe_rows == s.m, "%lu of %zu rows", probe_rows, s.m);
+            for (size_t n = 1; n <= 2; n++) {       /* one height: the last tile is not full */
+                probe_bad = probe_calls = probe_rows = 0;
+                memset(ws, H_CANARY, pi_gemm_workspace(&o, &b, heights[0], 1));
+                pi_gemm_run(&ctx, &o, &b, heights, n, 1, ws);
+                h_expect(!probe_bad && probe_calls, "%lu breaches in %lu calls", probe_bad, probe_calls);
+                h_expect(probe_rows == s.m, "%lu of %zu rows", probe_rows, s.m);
+            }
             pi_packed_free(&pi_default_allocator, &b);
             h_guard_free(ws);
             free(at);
@@ -317,6 +323,16 @@ START_TEST(contract)
     probe_bad = probe_calls = 0;
     pi_gemm_run(&ctx, &o, &b, heights, 2, 1, ws);
     h_expect(!probe_bad && probe_calls == 3, "%lu breaches in %lu calls", probe_bad, probe_calls);
+    probe_bad = 0;
+    pi_gemm_run(&ctx, &o, &b, heights, 1, 1, ws);
+    h_expect(!probe_bad, "%lu breaches with one height", probe_bad);
+    /* one row takes the tile of one row, though the model gives two rows the same cost */
+    const struct pi_row *const low[] = { &probe_row[0], &probe_row[2], &probe_row[1] };
+    struct pi_gemm one = o;
+    one.m = 1;
+    probe_bad = probe_calls = probe_height = 0;
+    pi_gemm_run(&ctx, &one, &b, low, 3, 1, ws);
+    h_expect(!probe_bad && probe_height == 1, "a tile of height %lu for one row", probe_height);
     pi_packed_free(&pi_default_allocator, &b);
     h_guard_free(ws);
     h_finish();

@@ -265,6 +265,49 @@ static void sharpen_reshape(struct pi_finish *f, const struct pi_node *n, struct
         y->dims[hole] = rest;
 }
 
+/* Starts, ends, axes and steps of a Slice as inputs or, before opset 10, attributes; count is their length. v[i] NULL:
+ * left out. Nonzero: not known. */
+static int slice_lists(struct pi_finish *f, const struct pi_node *n, const int64_t *v[4], size_t *count)
+{
+    static const char *const names[4] = {"starts", "ends", "axes", "steps"};
+    for (size_t i = 0; i < 4; i++) {
+        size_t have = 0;
+        v[i] = NULL;
+        if (n->opset < 10) {
+            if (pi_attr_ints(n, names[i], &v[i], &have, NULL))
+                return -1;
+        } else if (input(f, n, i + 1)) {
+            const struct pi_part *p = part_of(f, n, i + 1);
+            if (!p || !all_known(p))
+                return -1;
+            v[i] = p->v;
+            have = p->n;
+        }
+        if (i == 0)
+            *count = have;
+        if (v[i] ? have != *count : i < 2)
+            return -1;
+    }
+    return 0;
+}
+
+/* An open dimension that is sliced from 0 to beyond any end stays what it is. */
+static void sharpen_slice(struct pi_finish *f, const struct pi_node *n, struct pi_tensor *y)
+{
+    const struct pi_tensor *x = input(f, n, 0);
+    const int64_t *v[4];
+    size_t count;
+    if (!x || x->rank != y->rank || slice_lists(f, n, v, &count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        int64_t axis = v[2] ? v[2][i] : (int64_t)i;
+        axis += axis < 0 ? x->rank : 0;
+        if (axis >= 0 && axis < x->rank && y->dims[axis] < 0 && x->dims[axis] < 0 && v[0][i] == 0 && v[1][i] >= INT32_MAX &&
+            (!v[3] || v[3][i] == 1))
+            y->dims[axis] = x->dims[axis];
+    }
+}
+
 static void sharpen_fill(struct pi_finish *f, const struct pi_node *n, struct pi_tensor *y)
 {
     const struct pi_part *s = part_of(f, n, 0);
@@ -328,6 +371,8 @@ int pi_partial_node(struct pi_finish *f, const struct pi_node *n, int *constant)
         sharpen_reshape(f, n, y);
     else if (!strcmp(n->op->name, "Expand"))
         sharpen_expand(f, n, y);
+    else if (!strcmp(n->op->name, "Slice"))
+        sharpen_slice(f, n, y);
     else if (!strcmp(n->op->name, "ConstantOfShape"))
         sharpen_fill(f, n, y);
     if (pi_graph_check_dims(y))

@@ -211,24 +211,6 @@ void pi_pack_into(struct pi_packed *d, const struct pi_packing *p, const void *w
     pack_dense(d, &s);
 }
 
-/* Taps are the k of one segment: block of nr channels after block, [tap / kr][channel][tap % kr]. */
-int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const void *w, size_t taps, size_t n,
-               ptrdiff_t st, ptrdiff_t sn, struct precinfer_error *err)
-{
-    const struct source s = { w, element(p), 1, taps, n, 0, 0, st, sn };
-    *d = (struct pi_packed){ .p = p };
-    if (!taps || !n) return pi_fail(err, PRECINFER_INVALID, "packing %s: an empty dimension", p->id);
-    if (describe(d, p, 1, taps, n, taps))
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "packing %s: the weights exceed the address space", p->id);
-    /* A depthwise kernel finds a block by its number: blocks stand together without gaps. */
-    d->panel_bytes = d->seg_bytes;
-    d->bytes = ceil_div(n, p->nr) * d->panel_bytes;
-    d->b = pi_malloc(a, d->bytes);
-    if (!d->b) return pi_no_memory(err, d->bytes);
-    pack_dense(d, &s);
-    return PRECINFER_OK;
-}
-
 double pi_listed_growth(const struct pi_packing *p, const int8_t *w, size_t segs, size_t k, size_t n, ptrdiff_t ss, ptrdiff_t sk, ptrdiff_t sn)
 {
     const struct source s = { (const char *)w, 1, segs, k, n, 0, ss, sk, sn };

@@ -26,7 +26,7 @@ static void plan_cover(struct cover *c, const struct pi_row *const *rows, size_t
         best[left] = ~0u;
         for (size_t i = 0; i < nrows; i++) {
             const unsigned total = cost(rows[i]->mr) + (left > rows[i]->mr ? best[left - rows[i]->mr] : 0);
-            if (total < best[left]) { best[left] = total; c->pick[left] = (uint8_t)i; }
+            if (total <= best[left]) { best[left] = total; c->pick[left] = (uint8_t)i; }    /* equal: the lower, last */
         }
     }
 }
