@@ -330,7 +330,7 @@ struct precinfer_load_options { size_t size; int strict_host; };
 PRECINFER_API enum precinfer_status precinfer_plan_load(precinfer_context *context, const char *path,
                                                         const struct precinfer_load_options *options,
                                                         precinfer_plan **plan, struct precinfer_error *err);
-/* bytes is borrowed until the plan is freed. */
+/* bytes is borrowed until the plan is freed, or copied where it is not 64-byte aligned. */
 PRECINFER_API enum precinfer_status precinfer_plan_load_memory(precinfer_context *context, const void *bytes, size_t size,
                                                                const struct precinfer_load_options *options,
                                                                precinfer_plan **plan, struct precinfer_error *err);

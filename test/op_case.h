@@ -62,7 +62,8 @@ static inline void c_floats(struct c_case *c, const char *name, const float *v, 
     a->count = n;
 }
 /* In the block of the case itself: the literal ends with its block. */
-#define C_INTS(c, name, ...) c_ints(c, name, (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
+#define C_COUNT(...) (sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
+#define C_INTS(c, name, ...) c_ints(c, name, (const int64_t[]){ __VA_ARGS__ }, C_COUNT(__VA_ARGS__))
 
 static inline size_t c_bytes(const struct pi_tensor *t) { return (size_t)pi_elements(t) * pi_type_size((enum pi_type)t->type); }
 
@@ -78,11 +79,12 @@ static inline struct pi_tensor *c_in(struct c_case *c, enum pi_type type, int ra
     c->present[c->node.nin++] = 1;
     return t;
 }
-#define C_DIMS(...) (int)(sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[]){ __VA_ARGS__ }
+#define C_DIMS(...) (int)C_COUNT(__VA_ARGS__), (const int64_t[]){ __VA_ARGS__ }
 static inline struct pi_tensor *c_in_random(struct c_case *c, int rank, const int64_t *dims, double lo, double hi)
 {
     struct pi_tensor *t = c_in(c, PI_F32, rank, dims);
-    for (int64_t k = 0, n = pi_elements(t); k < n; k++) ((float *)t->data)[k] = (float)(lo + (hi - lo) * ((double)h_unit() + 1) / 2);
+    for (int64_t k = 0, n = pi_elements(t); k < n; k++)
+        ((float *)t->data)[k] = (float)(lo + (hi - lo) * ((double)h_unit() + 1) / 2);
     return t;
 }
 static inline struct pi_tensor *c_in_s64(struct c_case *c, size_t n, const int64_t *v)
@@ -92,7 +94,7 @@ static inline struct pi_tensor *c_in_s64(struct c_case *c, size_t n, const int64
     if (n) memcpy(t->data, v, n * sizeof *v);
     return t;
 }
-#define C_S64(c, ...) c_in_s64(c, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t), (const int64_t[]){ __VA_ARGS__ })
+#define C_S64(c, ...) c_in_s64(c, C_COUNT(__VA_ARGS__), (const int64_t[]){ __VA_ARGS__ })
 static inline void c_absent(struct c_case *c) { c->node.nin++; }
 
 /* Attributes, once. */

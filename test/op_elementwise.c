@@ -63,8 +63,10 @@ static double at_most(double a, double b) { return a <= b; }
 static double at_least(double a, double b) { return a >= b; }
 
 static const struct { const char *op; double (*f)(double, double); double lo, hi, relative; int whole; } binary[] = {
-    { "Add", plus, -2, 2, 1e-7, 0 }, { "Sub", minus, -2, 2, 1e-7, 0 }, { "Mul", times, -2, 2, 1e-7, 0 }, { "Div", over, 0.1, 2, 1e-7, 0 },
-    { "Max", fmax, -2, 2, 0, 0 }, { "Min", fmin, -2, 2, 0, 0 }, { "PRelu", prelu, -2, 2, 1e-7, 0 }, { "Pow", pow, 0.05, 5, 1e-7, 0 },
+    { "Add", plus, -2, 2, 1e-7, 0 }, { "Sub", minus, -2, 2, 1e-7, 0 }, { "Mul", times, -2, 2, 1e-7, 0 }, { "Div", over, 0.1, 2,
+        1e-7, 0 },
+    { "Max", fmax, -2, 2, 0, 0 }, { "Min", fmin, -2, 2, 0, 0 }, { "PRelu", prelu, -2, 2, 1e-7, 0 }, { "Pow", pow, 0.05, 5, 1e-7,
+        0 },
     { "Equal", equal, -2, 2, 0, 1 }, { "Less", less, -2, 2, 0, 1 }, { "Greater", greater, -2, 2, 0, 1 },
     { "LessOrEqual", at_most, -2, 2, 0, 1 }, { "GreaterOrEqual", at_least, -2, 2, 0, 1 }
 };
@@ -72,8 +74,10 @@ enum { BINARIES = sizeof binary / sizeof binary[0] };
 
 static const struct { int ra; int64_t a[5]; int rb; int64_t b[5]; } pairs[] = {
     { 4, { 2, 3, 5, 7 }, 4, { 2, 3, 5, 7 } }, { 4, { 2, 19, 3, 3 }, 3, { 19, 1, 1 } }, { 4, { 2, 3, 5, 7 }, 1, { 7 } },
-    { 4, { 2, 3, 5, 7 }, 0, { 0 } }, { 4, { 2, 3, 5, 7 }, 4, { 1, 3, 5, 1 } }, { 2, { 3, 40 }, 2, { 3, 1 } }, { 1, { 9 }, 1, { 1 } },
-    { 4, { 2, 3, 1, 7 }, 4, { 1, 3, 5, 1 } }, { 2, { 4, 1 }, 2, { 1, 5 } }, { 0, { 0 }, 3, { 2, 3, 4 } }, { 3, { 3, 1, 1 }, 4, { 2, 3, 5, 7 } },
+    { 4, { 2, 3, 5, 7 }, 0, { 0 } }, { 4, { 2, 3, 5, 7 }, 4, { 1, 3, 5, 1 } }, { 2, { 3, 40 }, 2, { 3, 1 } },
+        { 1, { 9 }, 1, { 1 } },
+    { 4, { 2, 3, 1, 7 }, 4, { 1, 3, 5, 1 } }, { 2, { 4, 1 }, 2, { 1, 5 } }, { 0, { 0 }, 3, { 2, 3, 4 } },
+        { 3, { 3, 1, 1 }, 4, { 2, 3, 5, 7 } },
     { 3, { 2, 1, 5 }, 3, { 2, 4, 1 } },
     { 4, { 2, 40, 21, 23 }, 3, { 40, 1, 1 } }
 };
@@ -136,7 +140,8 @@ END_TEST
 
 START_TEST(test_variadic)
 {
-    static const struct { const char *op; double (*f)(double, double); } ops[] = { { "Sum", plus }, { "Mean", plus }, { "Max", fmax }, { "Min", fmin } };
+    static const struct { const char *op; double (*f)(double, double); } ops[] = { { "Sum", plus }, { "Mean", plus },
+        { "Max", fmax }, { "Min", fmin } };
     struct r_hosts h;
     r_open(&h);
     for (int k = 0; k < 4; k++)
@@ -145,7 +150,8 @@ START_TEST(test_variadic)
             c_begin(&c, h.ctx[0], ops[k].op, 13);
             struct r_tensor want = { 0 };
             for (size_t i = 0; i < inputs; i++) {
-                static const struct { int rank; int64_t dims[4]; } in[] = { { 3, { 3, 1, 1 } }, { 0, { 0 } }, { 4, { 2, 3, 5, 7 } }, { 1, { 7 } } };
+                static const struct { int rank; int64_t dims[4]; } in[] = { { 3, { 3, 1, 1 } }, { 0, { 0 } },
+                    { 4, { 2, 3, 5, 7 } }, { 1, { 7 } } };
                 struct r_tensor x = r_of(c_in_random(&c, in[i].rank, in[i].dims, -2, 2));
                 if (i == 0) { want = x; continue; }
                 const struct r_tensor next = r_binary(ops[k].f, &want, &x);
@@ -166,7 +172,8 @@ END_TEST
 static void quantize_at(struct pi_tensor *t, float scale, int32_t zp) { t->quantized = 1; t->scale = scale; t->zp = zp; }
 START_TEST(test_quantized)
 {
-    static const struct { const char *op; double (*f)(double, double); } ops[] = { { "Add", plus }, { "Mul", times }, { "Sub", minus } };
+    static const struct { const char *op; double (*f)(double, double); } ops[] = { { "Add", plus }, { "Mul", times },
+        { "Sub", minus } };
     struct r_hosts h;
     h_reseed(_i);
     r_open(&h);
@@ -176,7 +183,8 @@ START_TEST(test_quantized)
                 struct c_case c;
                 c_begin(&c, h.ctx[0], ops[k].op, 17);
                 struct pi_tensor *a = c_in(&c, PI_U8, pairs[s].ra, pairs[s].a);
-                struct pi_tensor *b = mixed ? c_in_random(&c, pairs[s].rb, pairs[s].b, -3, 3) : c_in(&c, PI_U8, pairs[s].rb, pairs[s].b);
+                struct pi_tensor *b = mixed ? c_in_random(&c, pairs[s].rb, pairs[s].b, -3, 3) : c_in(&c, PI_U8, pairs[s].rb,
+                    pairs[s].b);
                 quantize_at(a, 0.021f, 100);
                 if (!mixed) quantize_at(b, 0.013f, 140);
                 for (int64_t i = 0, n = pi_elements(a); i < n; i++) ((uint8_t *)a->data)[i] = (uint8_t)h_rnd();
@@ -198,7 +206,8 @@ END_TEST
 
 START_TEST(test_integers)
 {
-    static const struct { const char *op; double (*f)(double, double); } ops[] = { { "Add", plus }, { "Sub", minus }, { "Mul", times }, { "Max", fmax }, { "Min", fmin } };
+    static const struct { const char *op; double (*f)(double, double); } ops[] = { { "Add", plus }, { "Sub", minus },
+        { "Mul", times }, { "Max", fmax }, { "Min", fmin } };
     struct r_hosts h;
     h_reseed(0);
     r_open(&h);
@@ -243,7 +252,8 @@ START_TEST(test_where_and_logic)
         c_begin(&c, h.ctx[0], "Where", 16);
         struct pi_tensor *cond = k & 1 ? c_in(&c, PI_BOOL, C_DIMS(2, 3, 1, 7)) : c_in(&c, PI_BOOL, C_DIMS(3, 1, 1));
         for (int64_t i = 0, n = pi_elements(cond); i < n; i++) ((uint8_t *)cond->data)[i] = (uint8_t)(h_rnd() & 1);
-        struct r_tensor w = r_of(cond), a = r_of(c_in_random(&c, C_DIMS(2, 3, 5, 7), -1, 1)), b = r_of(c_in_random(&c, C_DIMS(5, 7), -1, 1));
+        struct r_tensor w = r_of(cond), a = r_of(c_in_random(&c, C_DIMS(2, 3, 5, 7), -1, 1)),
+            b = r_of(c_in_random(&c, C_DIMS(5, 7), -1, 1));
         struct r_tensor y = r_new(4, (const int64_t[]){ 2, 3, 5, 7 });
         for (size_t i = 0; i < y.n; i++) {
             int64_t at[PI_MAX_RANK];
@@ -303,14 +313,16 @@ END_TEST
 /* A large one, so that threads do share it; and every pair of types that a plan converts. */
 START_TEST(test_convert)
 {
-    static const struct { enum pi_type type; int quantized; } types[] = { { PI_F32, 0 }, { PI_BF16, 0 }, { PI_F16, 0 }, { PI_U8, 1 } };
+    static const struct { enum pi_type type; int quantized; } types[] = { { PI_F32, 0 }, { PI_BF16, 0 }, { PI_F16, 0 },
+        { PI_U8, 1 } };
     struct r_hosts h;
     h_reseed(0);
     r_open(&h);
     for (int a = 0; a < 4; a++)
         for (int b = 0; b < 4; b++)
             for (int layout = 0; layout < 4; layout++) {
-                struct pi_tensor from = { .rank = 4, .dims = { 2, 21, 29, 31 }, .type = (uint8_t)types[a].type, .scale = 0.02f, .zp = 77 }, to = from;
+                struct pi_tensor from = { .rank = 4, .dims = { 2, 21, 29, 31 }, .type = (uint8_t)types[a].type, .scale = 0.02f,
+                    .zp = 77 }, to = from;
                 from.quantized = (uint8_t)types[a].quantized;
                 to.type = (uint8_t)types[b].type;
                 to.quantized = (uint8_t)types[b].quantized;
@@ -342,9 +354,12 @@ START_TEST(test_convert)
                     double x = from.type == PI_F16 ? pi_f16_to_f32(((uint16_t *)from.data)[f]) : r_element(&from, (size_t)f);
                     const double y = to.type == PI_F16 ? pi_f16_to_f32(((uint16_t *)to.data)[t]) : r_element(&to, (size_t)t);
                     if (to.quantized) x = fmin(fmax(x, -99 * (double)to.scale), 156 * (double)to.scale);
-                    const double bound = to.quantized && types[a].quantized == 0 ? 0.5001 * (double)to.scale : to.quantized ? 0.5001 * (double)to.scale
-                                       : to.type == PI_BF16 ? fabs(x) / 250 : to.type == PI_F16 ? fabs(x) / 2000 + 1e-7 : fabs(x) * 1e-6;
-                    h_expect(fabs(x - y) <= bound, "type %d to %d, layout %d [%zu]: %g became %g", from.type, to.type, layout, k, x, y);
+                    const double bound = to.quantized && types[a].quantized == 0 ? 0.5001 * (double)to.scale : to.quantized
+                        ? 0.5001 * (double)to.scale
+                                       : to.type == PI_BF16 ? fabs(x) / 250 : to.type == PI_F16 ? fabs(x) / 2000 + 1e-7
+                                           : fabs(x) * 1e-6;
+                    h_expect(fabs(x - y) <= bound, "type %d to %d, layout %d [%zu]: %g became %g", from.type, to.type, layout,
+                             k, x, y);
                 }
                 h_guard_free(from.data);
                 h_guard_free(to.data);

@@ -304,7 +304,8 @@ END_TEST
 static double second(double a, double b) { (void)b; return a; }
 START_TEST(test_expand)
 {
-    static const struct { size_t n; int64_t shape[4]; } rows[] = { { 3, { 2, 3, 4 } }, { 2, { 3, 1 } }, { 4, { 2, 5, 1, 4 } }, { 1, { 1 } } };
+    static const struct { size_t n; int64_t shape[4]; } rows[] = { { 3, { 2, 3, 4 } }, { 2, { 3, 1 } }, { 4, { 2, 5, 1, 4 } },
+        { 1, { 1 } } };
     struct r_hosts h;
     h_reseed(0);
     r_open(&h);
@@ -326,7 +327,8 @@ END_TEST
 
 START_TEST(test_reshape_family)
 {
-    static const struct { const char *op; int opset; int64_t arg[4]; size_t nargs; const char *attr; int rank; int64_t dims[5], want_rank, want[5]; } rows[] = {
+    static const struct { const char *op; int opset; int64_t arg[4]; size_t nargs; const char *attr; int rank; int64_t dims[5],
+        want_rank, want[5]; } rows[] = {
         { "Reshape", 13, { 6, 20 }, 2, NULL, 4, { 2, 3, 4, 5 }, 2, { 6, 20 } },
         { "Reshape", 13, { 0, 0, -1 }, 3, NULL, 4, { 2, 3, 4, 5 }, 3, { 2, 3, 20 } },
         { "Reshape", 7, { -1, 5 }, 2, NULL, 4, { 2, 3, 4, 5 }, 2, { 24, 5 } },
@@ -365,7 +367,8 @@ END_TEST
 static void expect_s64(struct r_hosts *h, struct c_case *c, const int64_t *want, size_t n, const char *what)
 {
     r_all_layouts(h, c, what);
-    h_expect(pi_elements(&c->out[0]) == (int64_t)n && c->out[0].type == PI_S64, "%s: %d elements", what, (int)pi_elements(&c->out[0]));
+    h_expect(pi_elements(&c->out[0]) == (int64_t)n && c->out[0].type == PI_S64, "%s: %d elements", what,
+             (int)pi_elements(&c->out[0]));
     h_same(what, want, c->out[0].data, PI_S64, n);
     c_end(c);
 }
@@ -388,7 +391,8 @@ START_TEST(test_shape_operators)
     expect_s64(&h, &c, (const int64_t[]){ 60 }, 1, "Size");
     c_begin(&c, h.ctx[0], "ConstantOfShape", 9);
     int64_t seven = 7;
-    c_attr(&c, "value", PI_ATTR_TENSOR)->tensor = (struct pi_tensor){ .data = &seven, .type = PI_S64, .rank = 1, .dims = { 1 }, .stride = { 1 } };
+    c_attr(&c, "value", PI_ATTR_TENSOR)->tensor = (struct pi_tensor){ .data = &seven, .type = PI_S64, .rank = 1, .dims = { 1 },
+        .stride = { 1 } };
     C_S64(&c, 2, 2);
     expect_s64(&h, &c, (const int64_t[]){ 7, 7, 7, 7 }, 4, "ConstantOfShape");
     c_begin(&c, h.ctx[0], "Constant", 13);

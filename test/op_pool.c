@@ -86,7 +86,8 @@ START_TEST(test_windows)
         c_begin(&c, h.ctx[0], p.max ? "MaxPool" : "AveragePool", 19);
         struct r_tensor x = r_of(c_in_random(&c, p.spatial + 2, p.dims, -2, 2));
         set_pool(&c, &p, v);
-        r_verify(&h, &c, r_pool(&x, p.w, p.max, p.include_pad), p.max ? 0 : 1e-6, p.max ? 0 : 1e-6, p.max ? "MaxPool" : "AveragePool");
+        r_verify(&h, &c, r_pool(&x, p.w, p.max, p.include_pad), p.max ? 0 : 1e-6, p.max ? 0 : 1e-6, p.max ? "MaxPool"
+                 : "AveragePool");
         r_free(&x);
         done++;
     }
@@ -156,8 +157,10 @@ START_TEST(test_global)
                 }
                 struct r_tensor x = r_of(t), y = r_reduce(&x, (1u << x.rank) - 4, max ? R_MAX : R_MEAN, &abs);
                 r_all_layouts(&h, &c, "global pooling");
-                for (size_t i = 0; form == 1 && i < y.n; i++) y.v[i] = fmin(fmax(y.v[i], -90 * (double)c.out_scale), 165 * (double)c.out_scale);
-                r_compare(&c, 0, &y, &abs, max ? 0 : form ? 1e-6 : 2e-5, form == 1 ? max ? 1e-9 : 0.5001 * (double)c.out_scale : 0, "global pooling");
+                for (size_t i = 0; form == 1 && i < y.n; i++)
+                    y.v[i] = fmin(fmax(y.v[i], -90 * (double)c.out_scale), 165 * (double)c.out_scale);
+                r_compare(&c, 0, &y, &abs, max ? 0 : form ? 1e-6 : 2e-5, form == 1 ? max ? 1e-9 : 0.5001 * (double)c.out_scale
+                          : 0, "global pooling");
                 r_free(&x);
                 r_free(&y);
                 r_free(&abs);
@@ -199,7 +202,8 @@ static void reduce_case(struct r_hosts *h, int rank, const int64_t *dims, unsign
 
 START_TEST(test_reductions)
 {
-    static const struct { int rank; int64_t dims[5]; } shapes[] = { { 4, { 2, 33, 5, 7 } }, { 2, { 3, 100 } }, { 3, { 2, 19, 6 } }, { 5, { 2, 3, 2, 3, 4 } } };
+    static const struct { int rank; int64_t dims[5]; } shapes[] = { { 4, { 2, 33, 5, 7 } }, { 2, { 3, 100 } },
+        { 3, { 2, 19, 6 } }, { 5, { 2, 3, 2, 3, 4 } } };
     struct r_hosts h;
     h_reseed(_i);
     r_open(&h);
@@ -267,7 +271,8 @@ END_TEST
 
 START_TEST(test_softmax)
 {
-    static const struct { int rank; int64_t dims[4]; } shapes[] = { { 4, { 2, 19, 5, 7 } }, { 2, { 3, 100 } }, { 3, { 2, 9, 4 } }, { 1, { 5 } } };
+    static const struct { int rank; int64_t dims[4]; } shapes[] = { { 4, { 2, 19, 5, 7 } }, { 2, { 3, 100 } },
+        { 3, { 2, 9, 4 } }, { 1, { 5 } } };
     struct r_hosts h;
     h_reseed(_i);
     r_open(&h);
@@ -280,7 +285,8 @@ START_TEST(test_softmax)
                 c_int(&c, "axis", axis);
                 struct r_tensor x = r_of(c_in_random(&c, shapes[s].rank, shapes[s].dims, -8, 8));
                 const unsigned all = (1u << shapes[s].rank) - 1;
-                r_verify(&h, &c, r_softmax(&x, flat ? all & ~((1u << d) - 1) : 1u << d, _i), 3e-6, _i ? 3e-6 : 0, _i ? "LogSoftmax" : "Softmax");
+                r_verify(&h, &c, r_softmax(&x, flat ? all & ~((1u << d) - 1) : 1u << d, _i), 3e-6, _i ? 3e-6 : 0, _i
+                         ? "LogSoftmax" : "Softmax");
                 r_free(&x);
             }
     r_close(&h);
@@ -291,8 +297,16 @@ END_TEST
 /* ---------------------------------------------------------------- Resize */
 
 static double half_pixel(double o, double scale, double in, double out) { (void)in; (void)out; return (o + 0.5) / scale - 0.5; }
-static double pytorch_half_pixel(double o, double scale, double in, double out) { (void)in; return out > 1 ? (o + 0.5) / scale - 0.5 : 0; }
-static double align_corners(double o, double scale, double in, double out) { (void)scale; return out > 1 ? o * (in - 1) / (out - 1) : 0; }
+static double pytorch_half_pixel(double o, double scale, double in, double out)
+{
+    (void)in;
+    return out > 1 ? (o + 0.5) / scale - 0.5 : 0;
+}
+static double align_corners(double o, double scale, double in, double out)
+{
+    (void)scale;
+    return out > 1 ? o * (in - 1) / (out - 1) : 0;
+}
 static double asymmetric(double o, double scale, double in, double out) { (void)in; (void)out; return o / scale; }
 static double symmetric(double o, double scale, double in, double out)
 {
@@ -367,7 +381,8 @@ START_TEST(test_resize_u8)
     r_open(&h);
     for (int k = 0; k < 4; k++) {
         const int linear = k & 1, same = k & 2;
-        struct nearest n = { .rank = 4, .in = { 1, 11, 5, 6 }, .out = { 1, 11, 10, 12 }, .scale = { 1, 1, 2, 2 }, .at = half_pixel, .round = prefer_floor };
+        struct nearest n = { .rank = 4, .in = { 1, 11, 5, 6 }, .out = { 1, 11, 10, 12 }, .scale = { 1, 1, 2, 2 },
+            .at = half_pixel, .round = prefer_floor };
         struct c_case c;
         c_begin(&c, h.ctx[0], "Resize", 13);
         c_string(&c, "mode", linear ? "linear" : "nearest");
@@ -380,7 +395,8 @@ START_TEST(test_resize_u8)
         for (int64_t i = 0, e = pi_elements(t); i < e; i++) ((uint8_t *)t->data)[i] = (uint8_t)h_rnd();
         c_absent(&c);
         memcpy(c_in(&c, PI_F32, C_DIMS(4))->data, (const float[]){ 1, 1, 2, 2 }, 16);
-        struct r_tensor x = r_of(t), y = linear ? r_linear(&x, n.out, n.scale, n.at) : r_moved(&x, 4, n.out, nearest_source, &n, 0);
+        struct r_tensor x = r_of(t), y = linear ? r_linear(&x, n.out, n.scale, n.at) : r_moved(&x, 4, n.out, nearest_source, &n,
+            0);
         r_verify(&h, &c, y, 0, same && !linear ? 1e-9 : 0.5001 * (double)c.out_scale, "Resize u8");
         r_free(&x);
     }
@@ -393,9 +409,12 @@ END_TEST
 START_TEST(test_resize_variants)
 {
     static const int64_t axes[2] = { 2, -1 };
-    static const struct { const char *op; int opset, rank; float scale[4]; int64_t out[4]; int linear; const char *policy; int64_t sizes[2]; } rows[] = {
-        { "Upsample", 7, 4, { 1, 1, 2, 3 }, { 2, 3, 8, 15 }, 0, NULL, { 0 } }, { "Upsample", 9, 4, { 1, 1, 2, 2 }, { 2, 3, 8, 10 }, 0, NULL, { 0 } },
-        { "Upsample", 9, 4, { 1, 1, 2, 2 }, { 2, 3, 8, 10 }, 1, NULL, { 0 } }, { "Resize", 10, 4, { 1, 1, 2, 2 }, { 2, 3, 8, 10 }, 0, NULL, { 0 } },
+    static const struct { const char *op; int opset,
+        rank; float scale[4]; int64_t out[4]; int linear; const char *policy; int64_t sizes[2]; } rows[] = {
+        { "Upsample", 7, 4, { 1, 1, 2, 3 }, { 2, 3, 8, 15 }, 0, NULL, { 0 } }, { "Upsample", 9, 4, { 1, 1, 2, 2 },
+            { 2, 3, 8, 10 }, 0, NULL, { 0 } },
+        { "Upsample", 9, 4, { 1, 1, 2, 2 }, { 2, 3, 8, 10 }, 1, NULL, { 0 } }, { "Resize", 10, 4, { 1, 1, 2, 2 },
+            { 2, 3, 8, 10 }, 0, NULL, { 0 } },
         { "Resize", 10, 4, { 1, 1, 1.5f, 2 }, { 2, 3, 6, 10 }, 1, NULL, { 0 } },
         { "Resize", 18, 4, { 1, 1, 2, 2 }, { 2, 3, 8, 10 }, 1, "not_larger", { 8, 100 } },
         { "Resize", 18, 4, { 1, 1, 2, 2 }, { 2, 3, 8, 10 }, 0, "not_smaller", { 8, 3 } } };
@@ -403,7 +422,8 @@ START_TEST(test_resize_variants)
     h_reseed(0);
     r_open(&h);
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-        struct nearest n = { .rank = 4, .in = { 2, 3, 4, 5 }, .at = rows[k].policy ? half_pixel : asymmetric, .round = rows[k].policy ? prefer_floor : floor };
+        struct nearest n = { .rank = 4, .in = { 2, 3, 4, 5 }, .at = rows[k].policy ? half_pixel : asymmetric,
+            .round = rows[k].policy ? prefer_floor : floor };
         struct c_case c;
         c_begin(&c, h.ctx[0], rows[k].op, rows[k].opset);
         c_string(&c, "mode", rows[k].linear ? "linear" : "nearest");

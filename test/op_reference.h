@@ -21,7 +21,8 @@ static inline double r_element(const struct pi_tensor *t, size_t k)
     case PI_S32: return ((const int32_t *)t->data)[k];
     case PI_S64: return (double)((const int64_t *)t->data)[k];
     case PI_BF16: return pi_bf16_to_f32(((const uint16_t *)t->data)[k]);
-    case PI_U8: return t->quantized ? ((double)((const uint8_t *)t->data)[k] - t->zp) * (double)t->scale : ((const uint8_t *)t->data)[k];
+    case PI_U8: return t->quantized ? ((double)((const uint8_t *)t->data)[k] - t->zp) * (double)t->scale
+        : ((const uint8_t *)t->data)[k];
     default: return ((const uint8_t *)t->data)[k];
     }
 }
@@ -77,7 +78,8 @@ static inline struct r_tensor r_binary(double (*f)(double, double), const struct
 
 /* Operators that move elements: where an output element comes from. 0: nowhere, it is `fill`. */
 typedef int r_source(const void *arg, const int64_t *out, int64_t *in);
-static inline struct r_tensor r_moved(const struct r_tensor *x, int rank, const int64_t *dims, r_source *source, const void *arg, double fill)
+static inline struct r_tensor r_moved(const struct r_tensor *x, int rank, const int64_t *dims, r_source *source,
+                                      const void *arg, double fill)
 {
     struct r_tensor y = r_new(rank, dims);
     int64_t out[PI_MAX_RANK], in[PI_MAX_RANK];
@@ -89,7 +91,10 @@ static inline struct r_tensor r_moved(const struct r_tensor *x, int rank, const 
 }
 
 enum r_kind { R_MEAN, R_SUM, R_MAX, R_MIN };
-static inline double r_join(enum r_kind kind, double a, double x) { return kind == R_MAX ? fmax(a, x) : kind == R_MIN ? fmin(a, x) : a + x; }
+static inline double r_join(enum r_kind kind, double a, double x)
+{
+    return kind == R_MAX ? fmax(a, x) : kind == R_MIN ? fmin(a, x) : a + x;
+}
 
 /* Over the dimensions of mask; they stay as 1. *abs: the same over |x|, what rounding errors are measured by. */
 static inline struct r_tensor r_reduce(const struct r_tensor *x, unsigned mask, enum r_kind kind, struct r_tensor *abs)
@@ -253,7 +258,8 @@ static inline void r_compare(const struct c_case *c, size_t output, const struct
 }
 
 /* All of it; frees want and the case. */
-static inline void r_verify(struct r_hosts *h, struct c_case *c, struct r_tensor want, double relative, double absolute, const char *what)
+static inline void r_verify(struct r_hosts *h, struct c_case *c, struct r_tensor want, double relative, double absolute,
+                            const char *what)
 {
     r_all_layouts(h, c, what);
     r_compare(c, 0, &want, NULL, relative, absolute, what);

@@ -14,7 +14,11 @@ INL vf add_taps(vf sum, const uint16_t *x0, const uint16_t *x1, vf w, size_t n)
     return v_fma(wide(n < VN ? vh_load_n(x0, n) : vh_load(x0)), w, sum);
 }
 #define epilogue pi_gemm_epilogue_float_avx2
-#define finish_hot(t, sum, i, j, n) ((void)0)
+
+/* Everything goes through the buffer. */
+struct dw_hot { char none; };
+#define dw_hot_of(h, e, col, nv, n) ((void)(h))
+#define finish_hot(h, sum, v, c, j, n) ((void)(h))
 #include "../vector/dwconv.h"
 
 void pi_dwconv_bf16bf16_x16_avx2(const struct pi_dw *t) { dw_run(t, 0); }

@@ -9,7 +9,7 @@
  *     add_taps(sum, x0, x1, w, n)    n <= VN channels of KR taps (x1 of a KR of 1 is not looked at)
  *     load_w(p)       VN channels of KR taps
  *     epilogue(tile, sums, ld, j, n)    memory to memory
- *     finish_hot(t, sum, i, j, n)       for stages that are done on registers */
+ *     struct dw_hot, dw_hot_of, finish_hot    constants and work of the stages that are done on registers */
 
 enum {
     DW_NR = 16, DW_NV = DW_NR / VN,
@@ -17,45 +17,59 @@ enum {
     BUFFERED = 32                       /* pixels a call of the epilogue */
 };
 
-/* `pixels` pixels from i, `nv` vectors of channels from j, or n < VN channels. */
-INL void dw_sums(const struct pi_dw *t, const W *w, size_t i, size_t j, const int pixels, const int nv, size_t n, SUM sum[PIXELS][DW_NV])
+/* KR taps from tap s of `pixels` pixels, `nv` vectors of channels or n < VN channels; both: the second tap is there (its
+ * weights are 0 where it is not). */
+INL void dw_step(const void *const *a, size_t taps, size_t j, const W *w, const int pixels, const int nv, size_t n,
+                 const int both, SUM sum[PIXELS][DW_NV])
 {
-    const size_t taps = t->taps;
-    const void *const *a = t->a + i * taps;
-    UNROLL for (int p = 0; p < pixels; p++) UNROLL for (int v = 0; v < nv; v++) sum[p][v] = zero_sum();
-    for (size_t s = 0; s < taps; s += KR, w += DW_NR * KR) {
-        const int both = KR == 2 && s + 1 < taps;       /* the weights of a missing second tap are 0 */
-        UNROLL for (int v = 0; v < nv; v++) {
-            const WEIGHTS k = load_w(w + v * VN * KR);
-            UNROLL for (int p = 0; p < pixels; p++) {
-                const A *x0 = (const A *)a[(size_t)p * taps + s] + j + v * VN;
-                const A *x1 = both ? (const A *)a[(size_t)p * taps + s + 1] + j + v * VN : x0;
-                sum[p][v] = add_taps(sum[p][v], x0, x1, k, n);
-            }
-        }
+    WEIGHTS k[DW_NV];
+    UNROLL for (int v = 0; v < nv; v++) k[v] = load_w(w + v * VN * KR);
+    UNROLL for (int p = 0; p < pixels; p++) {
+        const A *x0 = (const A *)a[(size_t)p * taps] + j, *x1 = both ? (const A *)a[(size_t)p * taps + 1] + j : x0;
+        UNROLL for (int v = 0; v < nv; v++) sum[p][v] = add_taps(sum[p][v], x0 + v * VN, x1 + v * VN, k[v], n);
     }
 }
 
+INL void dw_sums(const struct pi_dw *t, const W *w, size_t i, size_t j, const int pixels, const int nv, size_t n,
+                 SUM sum[PIXELS][DW_NV])
+{
+    const size_t taps = t->taps;
+    const void *const *a = t->a + i * taps;
+    size_t s = 0;
+    UNROLL for (int p = 0; p < pixels; p++) UNROLL for (int v = 0; v < nv; v++) sum[p][v] = zero_sum();
+    for (; s + KR <= taps; s += KR, a += KR, w += DW_NR * KR) dw_step(a, taps, j, w, pixels, nv, n, KR == 2, sum);
+    if (s < taps) dw_step(a, taps, j, w, pixels, nv, n, 0, sum);
+}
+
+/* `pixels` pixels from i to their outputs, or to the buffer's rows from `buf`. With `pixels` a constant the sums have no
+ * index that is not one, and stay in registers. */
+INL void dw_group(const struct pi_dw *t, const W *w, size_t i, size_t j, const int pixels, const int nv, size_t n,
+                  const struct dw_hot *hot, char *buf)
+{
+    SUM sum[PIXELS][DW_NV];
+    dw_sums(t, w, i, j, pixels, nv, n, sum);
+    UNROLL for (int p = 0; p < pixels; p++)
+        UNROLL for (int v = 0; v < nv; v++) {
+            if (hot) finish_hot(hot, sum[p][v], v, t->c[i + (size_t)p], j + (size_t)v * VN, n);
+            else memcpy(buf + (size_t)(p * DW_NR + v * VN) * 4, &sum[p][v], sizeof(SUM));
+        }
+}
+
 /* Pixels i0 .. i1-1 through the buffer, or finished on registers. */
-INL void dw_pixels(const struct pi_dw *t, const W *w, size_t i0, size_t i1, size_t j, const int nv, size_t n, const int on_registers)
+INL void dw_pixels(const struct pi_dw *t, const W *w, size_t i0, size_t i1, size_t j, const int nv, size_t n,
+                   const int on_registers)
 {
     const size_t channels = nv == DW_NV && n == VN ? DW_NR : n;
-    char buf[BUFFERED * DW_NR * 4];
-    SUM sum[PIXELS][DW_NV];
+    char buf[BUFFERED * DW_NR * 4], *to = buf;
+    struct dw_hot hot;
     size_t i = i0;
-    for (; i < i1; ) {
-        const int pixels = i1 - i >= PIXELS ? PIXELS : 1;
-        if (pixels == PIXELS) dw_sums(t, w, i, j, PIXELS, nv, n, sum);
-        else dw_sums(t, w, i, j, 1, nv, n, sum);
-        for (int p = 0; p < pixels; p++, i++)
-            UNROLL for (int v = 0; v < nv; v++) {
-                if (on_registers) finish_hot(t, sum[p][v], i, j + (size_t)v * VN, n);
-                else memcpy(buf + ((i - i0) * DW_NR + (size_t)v * VN) * 4, &sum[p][v], sizeof(SUM));
-            }
-    }
+    if (on_registers) dw_hot_of(&hot, t->epi, t->col + j, nv, n);
+    for (; i + PIXELS <= i1; i += PIXELS, to += PIXELS * DW_NR * 4)
+        dw_group(t, w, i, j, PIXELS, nv, n, on_registers ? &hot : NULL, to);
+    for (; i < i1; i++, to += DW_NR * 4) dw_group(t, w, i, j, 1, nv, n, on_registers ? &hot : NULL, to);
     if (on_registers) return;
-    const struct pi_tile e = { .m = i1 - i0, .c = t->c + i0, .res = t->res ? t->res + i0 : NULL, .row = t->row + i0, .col = t->col,
-                               .epi = t->epi };
+    const struct pi_tile e = { .m = i1 - i0, .c = t->c + i0, .res = t->res ? t->res + i0 : NULL,
+                               .row = t->row + i0, .col = t->col, .epi = t->epi };
     epilogue(&e, buf, DW_NR, j, channels);
 }
 

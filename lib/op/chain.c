@@ -3,7 +3,8 @@
 #include "elt.h"
 #include "walk.h"
 
-enum { DENSE = 64, LOOSE = 16 };        /* channels a call, where they lie side by side, and where they must be brought together */
+/* channels a call, where they lie side by side, and where they must be brought together */
+enum { DENSE = 64, LOOSE = 16 };
 
 struct job {
     pi_pool_fn *fn; const struct pi_pool *proto;
@@ -83,8 +84,8 @@ static void span(void *arg, size_t begin, size_t end, size_t slot)
     }
 }
 
-void pi_chain(const precinfer_context *ctx, pi_pool_fn *fn, const struct pi_pool *proto, uint32_t divide, const struct pi_tensor *in,
-              const struct pi_tensor *out, void *workspace)
+void pi_chain(const precinfer_context *ctx, pi_pool_fn *fn, const struct pi_pool *proto, uint32_t divide,
+              const struct pi_tensor *in, const struct pi_tensor *out, void *workspace)
 {
     struct job j = { fn, proto, divide, (uint32_t)pixels_of(in), *in, *out, pi_type_size(in->type) };
     j.dense = in->stride[1] == 1 || in->dims[1] == 1;

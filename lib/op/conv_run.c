@@ -50,15 +50,22 @@ static int32_t offset(const struct pi_conv_shape *s, size_t pixel_bytes, int64_t
     return (int32_t)(((size_t)y * s->w + (size_t)x) * pixel_bytes);
 }
 
+/* One tap of one row of outputs; `step` entries of the table from pixel to pixel. No division: a table is as long as a
+ * small image, and dynamic shapes make it anew. */
+static void fill_row(const struct pi_conv_shape *s, size_t pixel_bytes, int64_t y, int64_t x, size_t step, int32_t *at)
+{
+    for (size_t ox = 0; ox < s->ow; ox++, x += (int64_t)s->sw, at += step) *at = offset(s, pixel_bytes, y, x);
+}
+
 static void fill_forward(const struct pi_conv *p, const struct pi_conv_shape *s, int32_t *at)
 {
-    const size_t m = pixels(s), all = taps(s), pixel = s->c * p->a_size;
-    const size_t tap_step = p->how == PI_CONV_DEPTHWISE ? 1 : m, pixel_step = p->how == PI_CONV_DEPTHWISE ? all : 1;
-    for (size_t t = 0; t < all; t++)
-        for (size_t i = 0; i < m; i++) {
-            const int64_t y = (int64_t)(i / s->ow * s->sh + t / s->kw * s->dh) - (int64_t)s->pt;
-            const int64_t x = (int64_t)(i % s->ow * s->sw + t % s->kw * s->dw) - (int64_t)s->pl;
-            at[t * tap_step + i * pixel_step] = offset(s, pixel, y, x);
+    const size_t m = pixels(s), pixel = s->c * p->a_size;
+    const size_t tap_step = p->how == PI_CONV_DEPTHWISE ? 1 : m, pixel_step = p->how == PI_CONV_DEPTHWISE ? taps(s) : 1;
+    for (size_t t = 0; t < taps(s); t++)
+        for (size_t oy = 0; oy < s->oh; oy++) {
+            const int64_t y = (int64_t)(oy * s->sh + t / s->kw * s->dh) - (int64_t)s->pt;
+            const int64_t x = (int64_t)(t % s->kw * s->dw) - (int64_t)s->pl;
+            fill_row(s, pixel, y, x, pixel_step, at + t * tap_step + oy * s->ow * pixel_step);
         }
 }
 
@@ -66,8 +73,9 @@ static void fill_stem(const struct pi_conv *p, const struct pi_conv_shape *s, in
 {
     const size_t m = pixels(s), pixel = s->c * p->a_size, width = image_width(p, s);
     for (size_t ky = 0; ky < s->kh; ky++)
-        for (size_t i = 0; i < m; i++)
-            at[ky * m + i] = (int32_t)(((i / s->ow * s->sh + ky * s->dh) * width + i % s->ow * s->sw) * pixel);
+        for (size_t oy = 0, i = ky * m; oy < s->oh; oy++)
+            for (size_t ox = 0; ox < s->ow; ox++, i++)
+                at[i] = (int32_t)(((oy * s->sh + ky * s->dh) * width + ox * s->sw) * pixel);
 }
 
 /* Input coordinate that a tap brings to an output coordinate; -1: none. */
