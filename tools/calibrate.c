@@ -69,7 +69,9 @@ int run_calibrate(const struct options *o)
     if (o->files.n != 1) return fail(EXIT_USAGE, "calibrate wants one model", NULL, "%zu files are given", o->files.n);
     if (!o->data) return fail(EXIT_USAGE, "data missing", "--data", "there is nothing to calibrate on");
     if (!o->output) return fail(EXIT_USAGE, "output missing", "-o", "the statistics need a file");
-    int code = open_context(o, 1, &ctx);
+    int code = check_target(o->output);
+    if (!code) code = check_target(o->json);
+    if (!code) code = open_context(o, 1, &ctx);
     if (code) return code;
     code = calibrate(o, ctx);
     close_context(ctx);

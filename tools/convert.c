@@ -223,6 +223,9 @@ int run_convert(const struct options *o)
 {
     precinfer_context *ctx;
     int code = check_usage(o);
+    if (!code) code = check_target(o->output);
+    if (!code) code = check_target(o->recipe_out);
+    if (!code) code = check_target(o->json);
     if (!code) code = open_context(o, 1, &ctx);
     if (code) return code;
     code = convert(o, ctx);

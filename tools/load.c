@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "tool.h"
 
@@ -48,6 +49,20 @@ void close_context(precinfer_context *ctx)
 }
 
 /* ------------------------------------------------------------------------------------------------ models */
+
+/* Before long work: a directory that is not there would lose it. */
+int check_target(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    struct stat st;
+    if (!slash || slash == path) return 0;
+    char *directory = need((size_t)(slash - path) + 1, 1);
+    if (!directory) return EXIT_BROKEN;
+    memcpy(directory, path, (size_t)(slash - path));
+    const int missing = stat(directory, &st) ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+    free(directory);
+    return missing ? fail(EXIT_BROKEN, "cannot write", path, "%s", strerror(missing)) : 0;
+}
 
 int kind_of(const char *path, enum kind *kind)
 {

@@ -321,6 +321,7 @@ static int prepare(const struct options *o, struct job *job)
     in_file = model_preprocessing(&job->m);
     code = assign(o, job, 1);
     if (!code) code = assign(o, job, 0);
+    for (size_t i = 0; i < job->nout && !code; i++) code = check_target(job->out[i].path);
     if (!code) code = resolve_preprocessing(o, &in_file, job->m.path, &pre, &stored);
     for (size_t i = 0; i < job->nin && !code; i++) code = read_input(o, job, i, &pre, stored);
     if (!code) code = plan_batches(o, job);

@@ -65,6 +65,7 @@ struct model { enum kind kind; const char *path; precinfer_graph *graph; precinf
 /* mask 0: leave --cpu-mask to explain, which may speak for another CPU. */
 int open_context(const struct options *o, int mask, precinfer_context **ctx);
 void close_context(precinfer_context *ctx);
+int check_target(const char *path);                 /* its directory exists; NULL: nothing to check              */
 int kind_of(const char *path, enum kind *kind);
 /* A model or plan, by content. */
 int load_model(precinfer_context *ctx, const char *path, struct model *m);

@@ -35,7 +35,8 @@ int run_verify(const struct options *o)
     if (o->files.n != 1) return fail(EXIT_USAGE, "verify wants one plan", NULL, "%zu files are given", o->files.n);
     if (!o->reference) return fail(EXIT_USAGE, "reference missing", "--reference", "a plan is verified against its f32 model");
     if (!o->data) return fail(EXIT_USAGE, "data missing", "--data", "there is nothing to verify on");
-    int code = open_context(o, 1, &ctx);
+    int code = check_target(o->json);
+    if (!code) code = open_context(o, 1, &ctx);
     if (code) return code;
     code = verify(o, ctx);
     close_context(ctx);
