@@ -93,8 +93,20 @@ $(B)/test/main.o: test/main.c FORCE
 	$(Q)$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
 $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
-check: $(B)/run-tests
+# With T: those suites alone.
+check: $(B)/run-tests $(if $(filter file,$(origin T)),check-examples)
 	$(B)/run-tests
+
+# ---------------------------------------------------------------- examples
+# Plain C99 against the public header and the static library alone. Each has to return 0.
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c),$(wildcard examples/[0-9]*.c)))
+EXAMPLE_FLAGS := -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes -g $(OPT) -Iinclude $(EXTRA)
+$(B)/examples/%: examples/%.c include/precinfer.h $(B)/libprecinfer.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(EXAMPLE_FLAGS) $< $(B)/libprecinfer.a -o $@ $(LDFLAGS) $(LIBS) -lpthread
+examples: $(EXAMPLES)
+check-examples: $(EXAMPLES)
+	@for e in $^; do $$e > $$e.out 2>&1 && echo "$$e: ok" || { echo "$$e: failed"; cat $$e.out; exit 1; }; done
 
 # ---------------------------------------------------------------- bench
 # bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
@@ -185,5 +197,5 @@ tsan:
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check check-emulated install check-install lint lint-planted asan tsan lint-asm clean FORCE
+.PHONY: all check examples check-examples check-emulated install check-install lint lint-planted asan tsan lint-asm clean FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d
