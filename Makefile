@@ -80,7 +80,7 @@ $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
 # builds and runs that file alone.
-TEST_SRC := $(filter-out test/main.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c,$(wildcard test/*.c))
 T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
@@ -96,6 +96,13 @@ $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 # With T: those suites alone.
 check: $(B)/run-tests $(if $(filter file,$(origin T)),check-examples)
 	$(B)/run-tests
+# All 2^32 floats through conversions, unary functions and quantization; hours. ROWS='exp_*' takes those alone.
+ROWS ?= *
+exhaustive: $(B)/exhaustive
+	$(B)/exhaustive '$(ROWS)'
+$(B)/exhaustive: $(B)/test/exhaustive.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
+.PHONY: exhaustive
 
 # ---------------------------------------------------------------- examples
 # Plain C99 against the public header and the static library alone. Each has to return 0.
