@@ -230,13 +230,13 @@ START_TEST(tile)
     static struct memory mem;
     h_reseed(_i);
     memory_new(&mem, r);
-    const int count = g_quick() ? 60 : 700;
+    const int count = g_quick() ? 40 : 700;
     for (int i = 0; i < count; i++) {
         const struct problem p = random_problem(r);
         run_case(&mem, r, &p);
     }
     /* every width at full height, every height at one odd width; no stage but the hot ones */
-    for (size_t n = 1; n <= 4u * r->packing->nr + 1; n += g_quick() ? 7 : 1) {
+    for (size_t n = 1; n <= 4u * r->packing->nr + 1; n += g_quick() ? 13 : 1) {
         struct problem p = random_problem(r);
         p.n = n; p.m = r->mr; p.spaced = 0; p.a_panel = n % 2 == 0;
         if (n > 60) p.k = 7;

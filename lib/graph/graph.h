@@ -3,6 +3,7 @@
 #define PI_GRAPH_GRAPH_H
 #include "../base/context.h"
 #include "../base/tensor.h"
+#include "names.h"
 #include "opdef.h"
 
 struct pi_value {
@@ -10,6 +11,7 @@ struct pi_value {
     struct pi_tensor t;                 /* type and dims as inferred (open: -1 - index into symbols);
                                            data != NULL: a constant, dense row-major unless t says otherwise   */
     int producer;                       /* node, or -1: input or constant                                      */
+    int block;                          /* a constant's data lies in blocks[block]; -1: elsewhere              */
     uint8_t is_input, is_output;
 };
 
@@ -45,8 +47,12 @@ struct pi_node {
 struct precinfer_graph {
     atomic_size_t refs;
     precinfer_context *ctx;
+    precinfer_graph *origin;            /* a clone keeps the graph alive whose data it shares; NULL            */
     struct pi_arena arena;
-    size_t nvalues, cvalues, nnodes, cnodes, ninputs, noutputs, nsymbols, csymbols;
+    struct pi_names names;              /* of values                                                           */
+    void **blocks;                      /* constants' data, each a block of the context's allocator; finish frees
+                                           those that nothing uses any more and leaves NULL                    */
+    size_t nvalues, cvalues, nnodes, cnodes, ninputs, cinputs, noutputs, coutputs, nsymbols, csymbols, nblocks, cblocks;
     struct pi_value *values; struct pi_node *nodes;     /* grown; hold indexes, not pointers, across additions  */
     int *inputs, *outputs;
     const char **symbols;               /* names of open dimensions; NULL: anonymous                           */
@@ -62,9 +68,14 @@ int pi_graph_add_value(precinfer_graph *g, const char *name, int *value, struct 
 int pi_graph_find_value(const precinfer_graph *g, const char *name);    /* -1: none                            */
 int pi_graph_add_input(precinfer_graph *g, const char *name, enum pi_type type, int rank, const int64_t *dims, int *value,
                        struct precinfer_error *err);
-/* data is copied, unless borrowed, when it must outlive the graph. */
+/* A value that is there already becomes the next input. */
+int pi_graph_mark_input(precinfer_graph *g, int value, struct precinfer_error *err);
+/* data is copied (row-major; t's strides are followed), unless borrowed, when it must outlive the graph. */
 int pi_graph_add_constant(precinfer_graph *g, const char *name, const struct pi_tensor *t, int borrowed, int *value,
                           struct precinfer_error *err);
+/* The graph takes over a block of the context's allocator, in which the data of a borrowed constant lies. On failure it
+ * stays the caller's. */
+int pi_graph_own(precinfer_graph *g, int value, void *block, struct precinfer_error *err);
 /* Looks the operator up, allocates in/out/attr arrays of the given sizes (filled by the caller afterwards with arena
  * memory), sets name and opset. */
 int pi_graph_add_node(precinfer_graph *g, const char *op, const char *domain, const char *name, size_t nin, size_t nout,
@@ -75,7 +86,13 @@ int64_t pi_graph_symbol(precinfer_graph *g, const char *name);  /* a dimension: 
 /* Topological order (sorting if needed; a cycle is an error), checks of every node, shape inference, folding of constant
  * sub-graphs (through op->run), removal of nodes that reach no output, hash. */
 int pi_graph_finish(precinfer_graph *g, struct precinfer_error *err);
-/* Consumers of a value among live nodes (an output counts as one); node and slot of the only one when there is one. */
+/* Topological order, keeping the given one where it is right; removes nodes marked dead and those that reach no output,
+ * and closes the gaps in the array. Part of finish; for whoever rewires a clone. */
+int pi_graph_sort(precinfer_graph *g, struct precinfer_error *err);
+/* Multiply-adds a sample (the first dimension of output 0 counts samples); 0: none, or a dimension is open. */
+uint64_t pi_graph_macs(const precinfer_graph *g, const struct pi_node *n);
+/* Consumers of a value among live nodes (an output counts as one); node and slot of the only one when there is one: node
+ * -1 for an output, slot nin for fused.res. Both may be NULL. */
 size_t pi_graph_uses(const precinfer_graph *g, int value, int *node, size_t *slot);
 /* A deep copy that shares constants' data with g, which it keeps alive: what fusion and lowering work on. */
 int pi_graph_clone(precinfer_graph *g, precinfer_graph **copy, struct precinfer_error *err);

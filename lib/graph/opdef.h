@@ -38,6 +38,7 @@ struct pi_call {
     const struct pi_node *node;
     const struct pi_tensor *const *in;          /* node->nin; NULL absent                                      */
     struct pi_tensor *const *out;               /* shapes inferred, memory assigned; NULL: unused output        */
+    const struct pi_tensor *res;                /* node->fused.res; NULL without                               */
     void *state;                                /* what compile made; NULL without                             */
     void *tables;                               /* what the session prepared for these shapes; NULL without     */
     void *workspace;                            /* op->workspace bytes, 64-byte aligned                        */

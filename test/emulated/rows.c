@@ -10,14 +10,15 @@
 #define PI_ISA(folder, features, emulator) extern const struct pi_row pi_rows_##folder[];
 #include "../../kernels/isa.def"
 #undef PI_ISA
-static const struct { const char *name, *emulator; uint64_t features; const struct pi_row *rows; } isas[] = {
+static const struct isa { const char *name, *emulator; uint64_t features; const struct pi_row *rows; } isas[] = {
 #define PI_ISA(folder, features, emulator) { #folder, emulator, features, pi_rows_##folder },
 #include "../../kernels/isa.def"
 #undef PI_ISA
 };
 static const struct { const char *name; uint64_t bit; } features[] = {
-    { "avx2", PI_CPU_AVX2 }, { "avx512", PI_CPU_AVX512 }, { "avx512vnni", PI_CPU_AVX512VNNI }, { "avx512bf16", PI_CPU_AVX512BF16 },
-    { "avx512fp16", PI_CPU_AVX512FP16 }, { "avxvnni", PI_CPU_AVXVNNI }, { "amx_int8", PI_CPU_AMX_INT8 }, { "amx_bf16", PI_CPU_AMX_BF16 }
+    { "avx2", PI_CPU_AVX2 }, { "avx512", PI_CPU_AVX512 }, { "avx512vnni", PI_CPU_AVX512VNNI },
+    { "avx512bf16", PI_CPU_AVX512BF16 }, { "avx512fp16", PI_CPU_AVX512FP16 }, { "avxvnni", PI_CPU_AVXVNNI },
+    { "amx_int8", PI_CPU_AMX_INT8 }, { "amx_bf16", PI_CPU_AMX_BF16 }
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,3 @@
+/* Reductions in the vectors of this folder. */
+#include "vec.h"
+#include "../vector/reduce.h"

@@ -1,0 +1,3 @@
+/* Elementwise operators in the vectors of this folder. */
+#include "vec.h"
+#include "../vector/eltwise.h"

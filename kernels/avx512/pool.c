@@ -1,0 +1,3 @@
+/* Pooling in the vectors of this folder. */
+#include "vec.h"
+#include "../vector/pool.h"

@@ -1,0 +1,293 @@
+/* A plan against the f32 model, over data: answers, and the error of each layer. */
+#include <math.h>
+#include <string.h>
+#include "../base/hash.h"
+#include "../base/math.h"
+#include "../calib/stats.h"
+#include "../plan/session.h"
+#include "bounds.h"
+#include "report.h"
+
+enum { LAYER_SAMPLES = 64 };            /* layers are compared on the first samples: memory and time are bounded   */
+
+struct run {                            /* one of the two models                                                */
+    const precinfer_plan *plan;
+    precinfer_session *s;
+    int64_t samples;                    /* that the session has room for                                         */
+};
+struct verify {
+    struct run ref, cand;
+    const struct precinfer_policy *policy;
+    precinfer_report *r;
+    const char *judge;
+    size_t total;
+    struct pi_hash hash;
+    struct precinfer_error *err;
+};
+
+/* A session for the shapes of this batch; a bigger batch later makes a bigger session. */
+static int fit(struct verify *v, struct run *m, const struct precinfer_batch *b)
+{
+    struct precinfer_shape shapes[16];
+    const precinfer_graph *g = m->plan->g;
+    if (b->ninputs != g->ninputs) return pi_fail(v->err, PRECINFER_INVALID, "the data has %zu inputs, the model %zu", b->ninputs, g->ninputs);
+    if (!m->s || (int64_t)b->samples > m->samples) {
+        for (size_t i = 0; i < b->ninputs; i++) {
+            shapes[i] = (struct precinfer_shape){ .input = g->values[g->inputs[i]].name, .rank = b->inputs[i].rank };
+            memcpy(shapes[i].dims, b->inputs[i].dims, sizeof shapes[i].dims);
+        }
+        precinfer_session_free(m->s);
+        m->s = NULL;
+        const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = shapes, .nshapes = b->ninputs, .keep_all = !v->policy->no_layers };
+        PI_TRY(precinfer_session_new(m->plan, &o, &m->s, v->err));
+        m->samples = (int64_t)b->samples;
+    }
+    for (size_t i = 0; i < b->ninputs; i++) PI_TRY(precinfer_bind(m->s, g->values[g->inputs[i]].name, &b->inputs[i], v->err));
+    return precinfer_session_run(m->s, v->err);
+}
+
+/* Lowest index among equal maxima. */
+static size_t top1(const struct precinfer_tensor *t, size_t sample, size_t each)
+{
+    size_t best = 0;
+    if (t->dtype == PRECINFER_F32) {
+        const float *x = (const float *)t->data + sample * each;
+        for (size_t i = 1; i < each; i++) if (x[i] > x[best]) best = i;
+    } else if (t->dtype == PRECINFER_S64) {
+        const int64_t *x = (const int64_t *)t->data + sample * each;
+        for (size_t i = 1; i < each; i++) if (x[i] > x[best]) best = i;
+    }
+    return best;
+}
+
+static int seen(const precinfer_plan *p, uint64_t hash)
+{
+    size_t lo = 0, hi = p->nhashes;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (p->hashes[mid] < hash) lo = mid + 1; else hi = mid;
+    }
+    return lo < p->nhashes && p->hashes[lo] == hash;
+}
+
+static int answers(struct verify *v, const struct precinfer_batch *b)
+{
+    struct precinfer_tensor x, y;
+    struct precinfer_report_info *r = &v->r->info;
+    PI_TRY(precinfer_session_value(v->ref.s, v->judge, &x, v->err));
+    PI_TRY(precinfer_session_value(v->cand.s, v->judge, &y, v->err));
+    size_t n = 1;
+    for (int d = 0; d < x.rank; d++) n *= (size_t)x.dims[d];
+    if (x.dtype != y.dtype || x.rank != y.rank || memcmp(x.dims, y.dims, (size_t)x.rank * sizeof *x.dims))
+        return pi_fail(v->err, PRECINFER_INVALID, "output '%s' differs in shape or type between plan and reference", v->judge);
+    if (!b->samples || n % b->samples) return pi_fail(v->err, PRECINFER_INVALID, "output '%s': %zu elements for %zu samples", v->judge, n, b->samples);
+    for (size_t i = 0; i < b->samples; i++) {
+        const uint64_t hash = pi_sample_hash(b, i);
+        pi_hash_add(&v->hash, &hash, sizeof hash);
+        v->total++;
+        if (seen(v->cand.plan, hash)) {
+            r->overlap_samples++;
+            if (!v->policy->allow_overlap) continue;
+        }
+        const size_t a = top1(&x, i, n / b->samples), c = top1(&y, i, n / b->samples);
+        r->samples++;
+        r->agreed += a == c;
+        if (!b->labels) continue;
+        const int ra = (int64_t)a == b->labels[i], rc = (int64_t)c == b->labels[i];
+        r->labelled = 1;
+        r->right_reference += (size_t)ra;
+        r->right_candidate += (size_t)rc;
+        r->lost += ra && !rc;
+        r->gained += rc && !ra;
+    }
+    return 0;
+}
+
+static int layers(struct verify *v)
+{
+    const precinfer_plan *p = v->cand.plan;
+    for (size_t i = 0; i < p->nsteps; i++) {
+        const struct pi_step *step = &p->steps[i];
+        if (step->alias || step->out[0] < 0 || p->places[step->out[0]].host) continue;
+        const char *name = p->g->values[p->places[step->out[0]].value].name;
+        struct precinfer_tensor x, y;
+        if (precinfer_session_value(v->ref.s, name, &x, NULL)) continue;        /* fused otherwise in another model */
+        PI_TRY(pi_session_place(v->cand.s, step->out[0], &y, v->err));
+        if (x.dtype != PRECINFER_F32 || y.dtype != PRECINFER_F32 || x.rank != y.rank || memcmp(x.dims, y.dims, (size_t)x.rank * sizeof *x.dims)) continue;
+        size_t n = 1;
+        for (int d = 0; d < x.rank; d++) n *= (size_t)x.dims[d];
+        struct pi_layer_sum *l = &v->r->layers[i];
+        for (size_t k = 0; k < n; k++) {
+            const double a = ((const float *)x.data)[k], e = a - (double)((const float *)y.data)[k];
+            l->signal += a * a;
+            l->noise += e * e;
+            if (e > l->max_abs) l->max_abs = e;
+            if (-e > l->max_abs) l->max_abs = -e;
+        }
+        l->count += n;
+    }
+    return 0;
+}
+
+static int strict(struct verify *v)
+{
+    const precinfer_plan *p = v->cand.plan;
+    for (size_t i = 0; v->policy->strict && i < p->nsteps; i++) {
+        const struct pi_step *s = &p->steps[i];
+        if (s->node < 0 || !(p->g->nodes[s->node].op->flags & PI_OP_WEIGHTS) || s->precision == v->policy->strict_precision) continue;
+        v->r->info.breached = 1;
+        v->r->breach = pi_calloc(&v->r->ctx->alloc, strlen(s->name) + 1, 1);
+        if (!v->r->breach) return pi_no_memory(v->err, strlen(s->name));
+        memcpy(v->r->breach, s->name, strlen(s->name));
+        v->r->info.breach = v->r->breach;
+        break;
+    }
+    return 0;
+}
+
+static enum precinfer_verdict word(int v) { return v > 0 ? PRECINFER_PASS : v < 0 ? PRECINFER_FAIL : PRECINFER_UNDECIDED; }
+
+static void judge_agreement(const struct precinfer_policy *p, struct precinfer_report_info *r)
+{
+    const int64_t n = (int64_t)r->samples;
+    r->agreement_lower = n ? pi_cp_lower((int64_t)r->agreed, n, 0.05) : 0;
+    r->agreement_upper = n ? pi_cp_upper((int64_t)r->agreed, n, 0.05) : 1;
+    if (!(p->min_agreement >= 0)) return;
+    r->agreement_verdict = word(pi_agreement_verdict((int64_t)r->agreed, n, p->min_agreement));
+    if (r->agreement_verdict == PRECINFER_UNDECIDED) r->needed_samples = pi_agreement_needed((int64_t)r->agreed, n, p->min_agreement);
+}
+static void judge_drop(const struct precinfer_policy *p, struct precinfer_report_info *r)
+{
+    const int64_t n = (int64_t)r->samples, lost = (int64_t)r->lost, gained = (int64_t)r->gained;
+    if (n) {
+        r->drop = (double)(lost - gained) / (double)n;
+        r->drop_lower = pi_cp_lower(lost, n, 0.025) - pi_cp_upper(gained, n, 0.025);
+        r->drop_upper = pi_cp_upper(lost, n, 0.025) - pi_cp_lower(gained, n, 0.025);
+    }
+    double limit = INFINITY;
+    if (p->max_drop_points >= 0) limit = p->max_drop_points;
+    if (p->max_drop_relative >= 0 && n) {
+        const double relative = p->max_drop_relative * (double)r->right_reference / (double)n;
+        if (relative < limit) limit = relative;
+    }
+    if (limit == INFINITY) return;
+    r->drop_limit = limit;
+    r->drop_verdict = word(pi_drop_verdict(lost, gained, n, limit));
+    if (r->drop_verdict == PRECINFER_UNDECIDED) {
+        const int64_t more = pi_drop_needed(lost, gained, n, limit);
+        if (more < 0 || r->needed_samples < 0) r->needed_samples = -1;
+        else if (more > r->needed_samples) r->needed_samples = more;
+    }
+}
+/* Fail if one fails, else undecided if one is, else pass; without any limit there is no verdict. */
+static void judge(const struct precinfer_policy *p, struct precinfer_report_info *r)
+{
+    r->agreement_verdict = r->drop_verdict = PRECINFER_NO_LIMIT;
+    r->drop_limit = NAN;
+    judge_agreement(p, r);
+    judge_drop(p, r);
+    const enum precinfer_verdict a = r->agreement_verdict, d = r->drop_verdict;
+    if (r->breached || a == PRECINFER_FAIL || d == PRECINFER_FAIL) r->verdict = PRECINFER_FAIL;
+    else if (a == PRECINFER_UNDECIDED || d == PRECINFER_UNDECIDED) r->verdict = PRECINFER_UNDECIDED;
+    else r->verdict = a == PRECINFER_NO_LIMIT && d == PRECINFER_NO_LIMIT && !p->strict ? PRECINFER_NO_LIMIT : PRECINFER_PASS;
+}
+
+static int overlap(const struct verify *v)
+{
+    const struct precinfer_report_info *r = &v->r->info;
+    if (v->policy->allow_overlap || r->overlap_samples * 100 <= v->total) return 0;
+    return pi_fail(v->err, PRECINFER_INVALID, "%zu of %zu samples were used for calibration: verify on other data, or allow the overlap", r->overlap_samples, v->total);
+}
+
+static int walk(struct verify *v, precinfer_next_batch *next, void *user)
+{
+    for (;;) {
+        struct precinfer_batch b;
+        memset(&b, 0, sizeof b);
+        PI_TRY(next(user, &b, v->err));
+        if (!b.samples) break;
+        if (v->policy->max_drop_points >= 0 || v->policy->max_drop_relative >= 0)
+            if (!b.labels) return pi_fail(v->err, PRECINFER_INVALID, "a limit on the drop in accuracy needs labels");
+        const int look = !v->policy->no_layers && v->total < LAYER_SAMPLES;
+        PI_TRY(fit(v, &v->ref, &b));
+        PI_TRY(fit(v, &v->cand, &b));
+        PI_TRY(answers(v, &b));
+        if (look) PI_TRY(layers(v));
+        if (v->policy->progress && v->policy->progress(v->policy->user, "verify", v->total, 0))
+            return pi_fail(v->err, PRECINFER_CANCELLED, "cancelled after %zu samples", v->total);
+    }
+    if (!v->total) return pi_fail(v->err, PRECINFER_INVALID, "there are no samples to verify on");
+    v->r->info.data_hash = pi_hash_end(&v->hash);
+    PI_TRY(overlap(v));
+    PI_TRY(strict(v));
+    judge(v->policy, &v->r->info);
+    return 0;
+}
+
+void precinfer_policy_default(struct precinfer_policy *p)
+{
+    *p = (struct precinfer_policy){ .size = sizeof *p, .min_agreement = -1, .max_drop_points = -1, .max_drop_relative = -1 };
+}
+
+void precinfer_report_free(precinfer_report *r)
+{
+    if (!r) return;
+    precinfer_context *ctx = r->ctx;
+    pi_free(&ctx->alloc, r->layers);
+    pi_free(&ctx->alloc, r->breach);
+    pi_free(&ctx->alloc, r);
+    pi_context_release(ctx);
+}
+
+enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinfer_graph *reference, precinfer_next_batch *next, void *user,
+                                       const struct precinfer_policy *policy, precinfer_report **report, struct precinfer_error *err)
+{
+    if (!plan || !reference || !next || !report) return pi_fail(err, PRECINFER_INVALID, "verify: arguments must not be NULL");
+    struct precinfer_policy none;
+    precinfer_policy_default(&none);
+    struct verify v = { .cand.plan = plan, .policy = policy ? policy : &none, .err = err };
+    precinfer_plan *ref = NULL;
+    pi_hash_init(&v.hash);
+    precinfer_report *r = pi_calloc(&plan->ctx->alloc, 1, sizeof *r);
+    if (!r) return pi_no_memory(err, sizeof *r);
+    r->ctx = plan->ctx;
+    pi_context_retain(r->ctx);
+    v.r = r;
+    r->info.layers = plan->nsteps;
+    r->layers = pi_calloc(&plan->ctx->alloc, plan->nsteps + 1, sizeof *r->layers);
+    int status = r->layers ? (int)precinfer_compile(reference, NULL, NULL, &ref, err) : pi_no_memory(err, plan->nsteps * sizeof *r->layers);
+    v.ref.plan = ref;
+    v.judge = v.policy->judge ? v.policy->judge : plan->g->values[plan->g->outputs[0]].name;
+    if (!status) status = walk(&v, next, user);
+    precinfer_session_free(v.ref.s);
+    precinfer_session_free(v.cand.s);
+    precinfer_plan_free(ref);
+    if (status) { precinfer_report_free(r); return (enum precinfer_status)status; }
+    *report = r;
+    return PRECINFER_OK;
+}
+
+enum precinfer_status precinfer_report_info(const precinfer_report *r, struct precinfer_report_info *info)
+{
+    if (!r || !info) return PRECINFER_INVALID;
+    *info = r->info;
+    return PRECINFER_OK;
+}
+
+enum precinfer_status precinfer_report_layer(const precinfer_report *r, size_t i, struct precinfer_layer_error *error)
+{
+    if (!r || !error || i >= r->info.layers) return PRECINFER_INVALID;
+    const struct pi_layer_sum *l = &r->layers[i];
+    memset(error, 0, sizeof *error);
+    error->compared = l->count > 0;
+    error->max_abs = l->max_abs;
+    error->exact = l->count && l->noise == 0;
+    error->sqnr_db = error->exact || !l->count ? INFINITY : 4.3429448190325175 * (pi_math_log(l->signal) - pi_math_log(l->noise));    /* 10 / ln 10 */
+    return PRECINFER_OK;
+}
+
+const char *precinfer_verdict_string(enum precinfer_verdict v)
+{
+    static const char *const words[] = { "pass", "fail", "not enough samples", "no limit given" };
+    return (unsigned)v < 4 ? words[v] : "unknown";
+}
