@@ -81,7 +81,7 @@ static inline void t_run(int code, const char *format, ...)
 }
 static inline void t_says(const char *what)
 {
-    h_expect((t_out && strstr(t_out, what)) || (t_err && strstr(t_err, what)), "'%s' is missing in: %s%s", what, t_out ? t_out : "", t_err ? t_err : "");
+    h_expect((t_out && strstr(t_out, what)) || (t_err && strstr(t_err, what)), "'%s' is missing in: %.400s%.400s", what, t_out ? t_out : "", t_err ? t_err : "");
 }
 /* Contents of two files in the directory. */
 static inline int t_same_files(const char *a, const char *b)
