@@ -64,18 +64,18 @@ endif
 # ---------------------------------------------------------------- libraries
 # One relocatable object with hidden symbols made local: pi_ names never clash with a host's.
 $(B)/libprecinfer.a: $(LIB_OBJ)
-	$(LD) -r -o $(B)/precinfer.o $^ && objcopy --localize-hidden $(B)/precinfer.o && rm -f $@ && $(AR) rcs $@ $(B)/precinfer.o
+	@$(LD) -r -o $(B)/precinfer.o $^ && objcopy --localize-hidden $(B)/precinfer.o && rm -f $@ && $(AR) rcs $@ $(B)/precinfer.o
 $(B)/libprecinfer.so: $(LIB_OBJ) test/abi.map
-	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=test/abi.map -Wl,-z,defs -o $@ $(LIB_OBJ) $(LDFLAGS) $(LIBS)
+	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=test/abi.map -Wl,-z,defs -o $@ $(LIB_OBJ) $(LDFLAGS) $(LIBS)
 # Tests and benches see the internals.
 $(B)/internal.a: $(LIB_OBJ)
-	rm -f $@ && $(AR) rcsT $@ $^
+	@rm -f $@ && $(AR) rcsT $@ $^
 
 # ---------------------------------------------------------------- command line
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
 TOOL_LIBS := $(if $(filter 0,$(WITH_ONNX)),,-lpthreadpool) -lpthread
 $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
-	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(TOOL_LIBS)
+	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(TOOL_LIBS)
 
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
@@ -92,15 +92,27 @@ $(B)/test/main.o: test/main.c FORCE
 	@cmp -s $(B)/test/suites.h.new $(B)/test/suites.h || mv $(B)/test/suites.h.new $(B)/test/suites.h
 	$(Q)$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
 $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
-	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
-check: $(B)/run-tests
+	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
+# With T: those suites alone.
+check: $(B)/run-tests $(if $(filter file,$(origin T)),check-examples)
 	$(B)/run-tests
+
+# ---------------------------------------------------------------- examples
+# Plain C99 against the public header and the static library alone. Each has to return 0.
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c),$(wildcard examples/[0-9]*.c)))
+EXAMPLE_FLAGS := -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes -g $(OPT) -Iinclude $(EXTRA)
+$(B)/examples/%: examples/%.c include/precinfer.h $(B)/libprecinfer.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(EXAMPLE_FLAGS) $< $(B)/libprecinfer.a -o $@ $(LDFLAGS) $(LIBS) -lpthread
+examples: $(EXAMPLES)
+check-examples: $(EXAMPLES)
+	@for e in $^; do $$e > $$e.out 2>&1 && echo "$$e: ok" || { echo "$$e: failed"; cat $$e.out; exit 1; }; done
 
 # ---------------------------------------------------------------- bench
 # bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
 # rows whose object code is not the one that was timed there.
 $(B)/bench-kern: $(B)/bench/kern.o $(B)/internal.a
-	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
 bench: $(B)/bench-kern
 	$(B)/bench-kern $(BENCH)
 bench-tsv: $(B)/bench-kern
@@ -109,6 +121,30 @@ bench-tsv: $(B)/bench-kern
 status: $(B)/bench-kern
 	@$(B)/bench-kern --objects $(B)/kernels --status bench/silicon
 .PHONY: bench bench-tsv status
+
+# ---------------------------------------------------------------- kernels for CPUs that this machine is not
+# A row that this CPU cannot run has its tests under test/emulate-x86, statically linked; a row that ran neither way fails by
+# name. The same boots compare pi_cpu_detect with what the emulated CPU has.
+KERN_TESTS := $(filter kern_gemm kern_dwconv kern_eltwise kern_pool kern_reduce,$(basename $(notdir $(TEST_SRC))))
+$(B)/emulated/suites.h: FORCE
+	@mkdir -p $(@D)
+	@for t in $(KERN_TESTS); do echo "PI_SUITE($$t)"; done > $@.new
+	@cmp -s $@.new $@ || mv $@.new $@
+$(B)/emulated/main.o: test/main.c $(B)/emulated/suites.h
+	$(CC) $(CFLAGS) -I$(B)/emulated -c $< -o $@
+$(B)/emulated/run-kern: $(B)/emulated/main.o $(KERN_TESTS:%=$(B)/test/%.o) $(B)/internal.a
+	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) $(shell pkg-config --static --libs check 2>/dev/null) -lpthread -lm
+$(B)/emulated/rows: test/emulated/rows.c $(B)/internal.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) -lm
+check-emulated: $(B)/emulated/rows $(B)/emulated/run-kern
+	test/witness $^
+
+# Machine code of every kernel: no vector spilled in a loop over k, as many multiplies as the tile has, and the cycles that
+# llvm-mca gives a tile step against the committed figures (make lint-asm MCA=--update rewrites them).
+KERNEL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out kernels/%/table.c,$(wildcard kernels/*/*.c)))
+lint-asm: $(KERNEL_OBJ)
+	test/lint-asm $(MCA) $^
 
 # ---------------------------------------------------------------- fuzz
 # test/fuzz/NAME.c is a libFuzzer target, its seeds lie in test/fuzz/seeds/NAME. `make fuzz FUZZ=onnx FUZZ_SECONDS=60` runs
@@ -132,8 +168,38 @@ $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
 	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
 .PHONY: fuzz $(FUZZ:%=fuzz-%)
 
+# ---------------------------------------------------------------- install
+SUBST = sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g; s|@SONAME@|$(SONAME)|g; s|@LIBS_PRIVATE@|$(strip $(LIBS))|g'
+D = $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(D)/include $(D)/lib/pkgconfig $(D)/lib/cmake/precinfer $(D)/bin
+	install -m 644 include/precinfer.h $(D)/include/
+	install -m 644 $(B)/libprecinfer.a $(D)/lib/
+	install -m 755 $(B)/libprecinfer.so $(D)/lib/libprecinfer.so.$(VERSION)
+	ln -sf libprecinfer.so.$(VERSION) $(D)/lib/$(SONAME)
+	ln -sf $(SONAME) $(D)/lib/libprecinfer.so
+	install -m 755 $(B)/precinfer $(D)/bin/
+	$(SUBST) pkgconfig/precinfer.pc.in > $(D)/lib/pkgconfig/precinfer.pc
+	$(SUBST) pkgconfig/precinfer-config.cmake.in > $(D)/lib/cmake/precinfer/precinfer-config.cmake
+# Programs outside of the tree, linked through pkg-config and CMake against an installed copy.
+check-install: all
+	test/install.sh
+
+# ---------------------------------------------------------------- house rules
+lint: all
+	test/lint.sh . $(B)
+lint-planted: all
+	test/lint.sh --self-test
+
+# ---------------------------------------------------------------- sanitizers
+SANITIZE := -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+asan:
+	$(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check
+tsan:
+	$(MAKE) --no-print-directory VARIANT=tsan OPT=-O1 EXTRA="-fsanitize=thread $(SANITIZE)" LDFLAGS="-fsanitize=thread" T="api_concurrent base_context" check
+
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check clean FORCE
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+.PHONY: all check examples check-examples check-emulated install check-install lint lint-planted asan tsan lint-asm clean FORCE
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d

@@ -233,6 +233,9 @@ PRECINFER_API enum precinfer_status precinfer_npy_load(precinfer_context *contex
 PRECINFER_API enum precinfer_status precinfer_npy_save(precinfer_context *context, const char *path,
                                                        const struct precinfer_tensor *array, struct precinfer_error *err);
 PRECINFER_API void precinfer_array_free(precinfer_context *context, struct precinfer_tensor *array);
+/* Any bytes as the library writes its own files: under a temporary name beside the target, flushed, then renamed. */
+PRECINFER_API enum precinfer_status precinfer_file_write(precinfer_context *context, const char *path, const void *bytes, size_t size,
+                                                         struct precinfer_error *err);
 
 /* ------------------------------------------------------------------------------------------------ statistics */
 
@@ -292,6 +295,21 @@ PRECINFER_API enum precinfer_status precinfer_recipe_load(precinfer_context *con
                                                           struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_recipe_save(const precinfer_recipe *recipe, const char *path, struct precinfer_error *err);
 PRECINFER_API uint64_t precinfer_recipe_hash(const precinfer_recipe *recipe);
+/* Recorded in the recipe and in every plan made from it; the hash changes with it. The recipe must not be in use. */
+PRECINFER_API enum precinfer_status precinfer_recipe_set_preprocessing(precinfer_recipe *recipe,
+                                                                       const struct precinfer_preprocessing *preprocessing,
+                                                                       struct precinfer_error *err);
+struct precinfer_recipe_info {
+    uint64_t hash, model_hash;
+    size_t nodes, values;
+    struct precinfer_preprocessing preprocessing;
+};
+PRECINFER_API enum precinfer_status precinfer_recipe_info(const precinfer_recipe *recipe, struct precinfer_recipe_info *info);
+/* Strings and scales are valid as long as the recipe. */
+struct precinfer_recipe_node { const char *name, *op; enum precinfer_precision precision; const float *weight_scales; size_t nscales; };
+PRECINFER_API enum precinfer_status precinfer_recipe_node(const precinfer_recipe *recipe, size_t i, struct precinfer_recipe_node *node);
+struct precinfer_recipe_value { const char *name; struct precinfer_qparams params; };
+PRECINFER_API enum precinfer_status precinfer_recipe_value(const precinfer_recipe *recipe, size_t i, struct precinfer_recipe_value *value);
 PRECINFER_API void precinfer_recipe_free(precinfer_recipe *recipe);
 
 /* ------------------------------------------------------------------------------------------------ plan */
@@ -312,7 +330,7 @@ struct precinfer_load_options { size_t size; int strict_host; };
 PRECINFER_API enum precinfer_status precinfer_plan_load(precinfer_context *context, const char *path,
                                                         const struct precinfer_load_options *options,
                                                         precinfer_plan **plan, struct precinfer_error *err);
-/* bytes is borrowed until the plan is freed. */
+/* bytes is borrowed until the plan is freed, or copied where it is not 64-byte aligned. */
 PRECINFER_API enum precinfer_status precinfer_plan_load_memory(precinfer_context *context, const void *bytes, size_t size,
                                                                const struct precinfer_load_options *options,
                                                                precinfer_plan **plan, struct precinfer_error *err);
@@ -391,6 +409,10 @@ PRECINFER_API enum precinfer_status precinfer_session_value(precinfer_session *s
 /* Time of each layer in the last run, nanoseconds; n is precinfer_plan_info.layers. Needs profile. */
 PRECINFER_API enum precinfer_status precinfer_session_times(const precinfer_session *session, uint64_t *ns, size_t n,
                                                             struct precinfer_error *err);
+/* What layer i computes and moves at the session's shapes; macs 0: no multiply-adds to speak of. */
+struct precinfer_layer_work { uint64_t macs, input_bytes, weight_bytes, output_bytes; };
+PRECINFER_API enum precinfer_status precinfer_session_layer_work(const precinfer_session *session, size_t i,
+                                                                 struct precinfer_layer_work *work);
 struct precinfer_session_info {
     uint64_t workspace_bytes;                   /* all that the session allocated for values and scratch          */
     uint64_t workspace_bound_bytes;             /* largest sum of values alive at once: the lower bound           */

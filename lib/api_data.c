@@ -7,10 +7,12 @@
 #include "format/npy.h"
 
 enum precinfer_status precinfer_data_open(precinfer_context *context, const struct precinfer_io *inputs, size_t ninputs,
-                                          const struct precinfer_data_options *options, precinfer_data **data, struct precinfer_error *err)
+                                          const struct precinfer_data_options *options, precinfer_data **data,
+                                              struct precinfer_error *err)
 {
     struct precinfer_data_options o = { 0 };
-    if (!context || !inputs || !options || !data) return pi_fail(err, PRECINFER_INVALID, "precinfer_data_open: an argument is NULL");
+    if (!context || !inputs || !options || !data)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_data_open: an argument is NULL");
     if (options->size < offsetof(struct precinfer_data_options, labels))
         return pi_fail(err, PRECINFER_INVALID, "precinfer_data_open: options.size is %zu", options->size);
     memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
@@ -94,4 +96,11 @@ void precinfer_array_free(precinfer_context *context, struct precinfer_tensor *a
     if (!context || !array) return;
     pi_free(&context->alloc, array->data);
     array->data = NULL;
+}
+
+enum precinfer_status precinfer_file_write(precinfer_context *context, const char *path, const void *bytes, size_t size,
+                                           struct precinfer_error *err)
+{
+    if (!context || !path || (!bytes && size)) return pi_fail(err, PRECINFER_INVALID, "precinfer_file_write: an argument is NULL");
+    return pi_file_write(&context->alloc, path, bytes, size, err);
 }

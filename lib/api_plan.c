@@ -2,6 +2,7 @@
 #include <string.h>
 #include "calib/calibrate.h"
 #include "calib/stats.h"
+#include "format/plan_file.h"
 #include "plan/plan.h"
 
 static int range_of(const void *stats, const char *value, float *min, float *max)
@@ -48,7 +49,7 @@ static int take_stats(precinfer_plan *p, const precinfer_stats *s, struct precin
     p->hashes = h;
     p->nhashes = s->sketch.n;
     p->nsamples = (size_t)s->samples;
-    p->preprocessing = s->preprocessing;
+    if (s->preprocessing.given) p->preprocessing = s->preprocessing;
     return 0;
 }
 
@@ -101,12 +102,6 @@ enum precinfer_status precinfer_calibrate(const precinfer_graph *graph, precinfe
 
 void precinfer_plan_free(precinfer_plan *plan) { pi_plan_release(plan); }
 
-const char *precinfer_precision_string(enum precinfer_precision p)
-{
-    static const char *const words[] = { "f32", "bf16", "int8" };
-    return (unsigned)p < 3 ? words[p] : "unknown";
-}
-
 /* ------------------------------------------------------------------------------------------------ describing one */
 
 size_t precinfer_plan_inputs(const precinfer_plan *p) { return p ? p->g->ninputs : 0; }
@@ -120,7 +115,7 @@ enum precinfer_status precinfer_plan_info(const precinfer_plan *p, struct precin
 {
     if (!p || !info) return PRECINFER_INVALID;
     *info = (struct precinfer_plan_info){
-        .plan_hash = p->hash, .recipe_hash = p->recipe ? precinfer_recipe_hash(p->recipe) : 0, .model_hash = p->model_hash,
+        .plan_hash = pi_plan_hash(p), .recipe_hash = p->recipe ? precinfer_recipe_hash(p->recipe) : 0, .model_hash = p->model_hash,
         .rejected = p->rejected, .other_host = p->other_host, .layers = p->nsteps, .weights_bytes = p->weights_bytes,
         .packed_bytes = p->packed_bytes, .calibration_samples = p->nsamples, .preprocessing = p->preprocessing };
     return PRECINFER_OK;

@@ -1,4 +1,5 @@
 /* The public calls that read and write plans. */
+#include <string.h>
 #include "format/map.h"
 #include "format/plan_file.h"
 
@@ -9,12 +10,28 @@ void pi_plan_unmap(precinfer_plan *p)
     pi_free(&p->ctx->alloc, p->mapping);
 }
 
+/* Constants are used where they lie, so bytes at an odd address are copied to one that suits kernels. */
+static int load_copy(precinfer_context *context, const void *bytes, size_t size, int strict, precinfer_plan **plan, struct precinfer_error *err)
+{
+    struct pi_map *map = pi_calloc(&context->alloc, 1, sizeof *map);
+    unsigned char *copy = map ? pi_malloc(&context->alloc, size) : NULL;
+    if (!copy) { pi_free(&context->alloc, map); return pi_no_memory(err, size); }
+    memcpy(copy, bytes, size);
+    *map = (struct pi_map){ .bytes = copy, .size = size, .a = &context->alloc };
+    const int status = pi_plan_read(context, copy, size, strict, plan, err);
+    if (!status) { (*plan)->mapping = map; return 0; }
+    pi_map_close(map);
+    pi_free(&context->alloc, map);
+    return status;
+}
+
 enum precinfer_status precinfer_plan_load_memory(precinfer_context *context, const void *bytes, size_t size, const struct precinfer_load_options *options,
                                                  precinfer_plan **plan, struct precinfer_error *err)
 {
     if (!context || !bytes || !plan) return pi_fail(err, PRECINFER_INVALID, "plan_load_memory: arguments must not be NULL");
-    if ((uintptr_t)bytes % 64) return pi_fail(err, PRECINFER_INVALID, "plan_load_memory: the bytes must be 64-byte aligned");
-    return (enum precinfer_status)pi_plan_read(context, bytes, size, options && options->strict_host, plan, err);
+    const int strict = options && options->strict_host;
+    return (enum precinfer_status)((uintptr_t)bytes % 64 ? load_copy(context, bytes, size, strict, plan, err)
+                                                         : pi_plan_read(context, bytes, size, strict, plan, err));
 }
 
 enum precinfer_status precinfer_plan_load(precinfer_context *context, const char *path, const struct precinfer_load_options *options,

@@ -9,7 +9,8 @@ enum precinfer_status precinfer_stats_load(precinfer_context *context, const cha
                                            struct precinfer_error *err)
 {
     struct pi_map map;
-    if (!context || !path || !stats) return pi_fail(err, PRECINFER_INVALID, "precinfer_stats_load: context, path or stats is NULL");
+    if (!context || !path || !stats)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_stats_load: context, path or stats is NULL");
     int status = pi_map_open(&context->alloc, path, &map, err);
     if (status) return status;
     status = pi_stats_decode(context, map.bytes, map.size, stats, err);
@@ -37,7 +38,8 @@ void precinfer_stats_free(precinfer_stats *stats) { pi_stats_release(stats); }
 enum precinfer_status precinfer_stats_info(const precinfer_stats *stats, struct precinfer_stats_info *info)
 {
     if (!stats || !info) return PRECINFER_INVALID;
-    *info = (struct precinfer_stats_info){ (size_t)stats->samples, stats->nvalues, stats->model_hash, stats->data_hash, stats->preprocessing };
+    *info = (struct precinfer_stats_info){ (size_t)stats->samples, stats->nvalues, stats->model_hash, stats->data_hash,
+        stats->preprocessing };
     return PRECINFER_OK;
 }
 
@@ -53,7 +55,8 @@ enum precinfer_status precinfer_stats_range(const precinfer_stats *stats, size_t
 
 struct precinfer_observer { precinfer_context *ctx; struct pi_range range; };
 
-enum precinfer_status precinfer_observer_new(precinfer_context *context, precinfer_observer **observer, struct precinfer_error *err)
+enum precinfer_status precinfer_observer_new(precinfer_context *context, precinfer_observer **observer,
+                                             struct precinfer_error *err)
 {
     if (!context || !observer) return pi_fail(err, PRECINFER_INVALID, "precinfer_observer_new: context or observer is NULL");
     precinfer_observer *o = pi_malloc(&context->alloc, sizeof *o);
@@ -65,7 +68,8 @@ enum precinfer_status precinfer_observer_new(precinfer_context *context, precinf
     return PRECINFER_OK;
 }
 
-enum precinfer_status precinfer_observer_update(precinfer_observer *observer, const float *x, size_t n, struct precinfer_error *err)
+enum precinfer_status precinfer_observer_update(precinfer_observer *observer, const float *x, size_t n,
+                                                struct precinfer_error *err)
 {
     if (!observer || (!x && n)) return pi_fail(err, PRECINFER_INVALID, "precinfer_observer_update: observer or x is NULL");
     const unsigned saved = pi_fp_enter();
@@ -74,7 +78,8 @@ enum precinfer_status precinfer_observer_update(precinfer_observer *observer, co
     return PRECINFER_OK;
 }
 
-enum precinfer_status precinfer_observer_merge(precinfer_observer *into, const precinfer_observer *from, struct precinfer_error *err)
+enum precinfer_status precinfer_observer_merge(precinfer_observer *into, const precinfer_observer *from,
+                                               struct precinfer_error *err)
 {
     if (!into || !from) return pi_fail(err, PRECINFER_INVALID, "precinfer_observer_merge: into or from is NULL");
     const unsigned saved = pi_fp_enter();

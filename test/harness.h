@@ -374,6 +374,27 @@ static inline const char *h_data(const char *name, char *path, size_t size, cons
     return NULL;
 }
 
+/* ------------------------------------------------------------------------------------------------ kernel rows */
+
+/* PI_ROWS=avx512,avx512vnni: tests of kernels take the rows of these folders only (row names end with theirs). */
+static inline int h_wanted(const char *row)
+{
+    const char *list = getenv("PI_ROWS");
+    if (!list || !*list) return 1;
+    for (const char *end; *list; list = end + (*end == ',')) {
+        end = list + strcspn(list, ",");
+        const size_t n = (size_t)(end - list), all = strlen(row);
+        if (all > n && row[all - n - 1] == '_' && !memcmp(row + all - n, list, n)) return 1;
+    }
+    return 0;
+}
+/* The witness line of a row that the tests of this run take: test/witness looks for it. */
+static inline void h_witness(const char *row)
+{
+    const char *how = getenv("PI_WITNESS");
+    printf("    %s: %s\n", row, how && *how ? how : "native");
+}
+
 /* ------------------------------------------------------------------------------------------------ suites */
 
 /* Adds a case of one test; `loops` > 1 runs it with _i = 0 .. loops-1, each in its own process. */

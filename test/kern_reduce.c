@@ -63,13 +63,16 @@ START_TEST(accuracy)
             for (size_t i = 0; i < n; i++) all += exp(a[i] - most);
             switch (row->op) {
             case PI_RSUM: h_expect(fabs(c[0] - sum) <= size * 70 * 0x1p-24, "sum %g, not %g", (double)c[0], sum); break;
-            case PI_RSUMSQ: h_expect(fabs(c[0] - squares) <= squares * 70 * 0x1p-24, "sum of squares %g, not %g", (double)c[0], squares); break;
+            case PI_RSUMSQ:
+                h_expect(fabs(c[0] - squares) <= squares * 70 * 0x1p-24, "sum of squares %g, not %g", (double)c[0], squares);
+                break;
             case PI_RMAX: h_expect((double)c[0] == most, "max %g, not %g", (double)c[0], most); break;
             case PI_RMIN: h_expect((double)c[0] == least, "min %g, not %g", (double)c[0], least); break;
             default:
                 for (size_t i = 0; i < n; i++) {
                     const double want = exp(a[i] - most) / all;
-                    h_expect(fabs(c[i] - want) <= want * (72 + 4 * fabs(a[i] - most)) * 0x1p-24, "softmax %g, not %g", (double)c[i], want);
+                    const double bound = want * (72 + 4 * fabs(a[i] - most)) * 0x1p-24;
+                    h_expect(fabs(c[i] - want) <= bound, "softmax %g, not %g", (double)c[i], want);
                 }
             }
         }
@@ -121,9 +124,11 @@ Suite *pi_suite(void)
     Suite *s = suite_create("kern_reduce");
     r_find(&rows, PI_REDUCE);
     r_print(&rows);
+    if (!rows.n) return s;
     h_add(s, "shapes", shapes, (int)rows.n, 120);
-    h_add(s, "accuracy", accuracy, 1, 60);
     h_add(s, "lanes", lanes, 1, 60);
     h_add(s, "ends", ends, 1, 60);
+    if (!r_ref_wanted()) return s;
+    h_add(s, "accuracy", accuracy, 1, 60);
     return s;
 }

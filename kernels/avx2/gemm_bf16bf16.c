@@ -3,15 +3,19 @@
  * until the tile is done. The FMA chain is the law's. */
 #include "tile.h"
 
-/* [segment][k][row] */
+/* [segment][row][k], rows padded to a multiple of 4. Not [k][row]: stores of single elements would take longer than the
+ * products of a 64-column layer. */
+INL size_t row_elements(const struct pi_tile *t) { return (t->k + 3) / 4 * 4; }
 INL void widen(const struct pi_tile *t, void *dst, const size_t mr)
 {
     uint32_t *to = dst;
-    for (size_t s = 0; s < t->segs; s++, to += t->k * mr)
-        for (size_t r = 0; r < mr; r++) {
-            const uint16_t *a = t->a[s * mr + r];
-            for (size_t k = 0; k < t->k; k++) to[k * mr + r] = (uint32_t)a[k] << 16;
-        }
+    for (size_t i = 0; i < t->segs * mr; i++, to += row_elements(t)) {
+        const uint16_t *a = t->a[i];
+        size_t k = 0;
+        for (; k + 8 <= t->k; k += 8)
+            STORE(to + k, _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(a + k))), 16));
+        for (; k < t->k; k++) to[k] = (uint32_t)a[k] << 16;
+    }
 }
 
 /* Even and odd columns to columns 0-7 and 8-15, and back. */
@@ -44,9 +48,12 @@ INL void body(const struct pi_tile *t, const int mr, const int nv, size_t j0, si
             UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v += 2) even_odd(&c[r][v], &c[r][v + 1]);
         const char *panel = (const char *)t->b + j0 / NR * t->b_panel;
         const float *a = t->a[0];
-        for (size_t s = 0; s < t->segs; s++) {
+        const size_t ld = row_elements(t);
+        for (size_t s = 0; s < t->segs; s++, a += (size_t)mr * ld) {
             const char *b = panel + t->seg[s] * t->b_seg;
-            for (size_t p = t->k; p; p--, b += 32, a += mr) {
+            const float *row[MAX_MR];
+            UNROLL for (int r = 0; r < mr; r++) row[r] = a + (size_t)r * ld;
+            for (size_t p = 0; p < t->k; p++, b += 32) {
                 __m256i w[MAX_NV];
                 UNROLL for (int v = 0; v < nv; v += 2) {
                     const __m256i pair = _mm256_load_si256((const __m256i *)(b + (size_t)(v / 2) * t->b_panel));
@@ -54,7 +61,7 @@ INL void body(const struct pi_tile *t, const int mr, const int nv, size_t j0, si
                     w[v + 1] = _mm256_and_si256(pair, high);
                 }
                 UNROLL for (int r = 0; r < mr; r++) {
-                    const __m256 x = _mm256_broadcast_ss(a + r);
+                    const __m256 x = _mm256_broadcast_ss(row[r] + p);
                     UNROLL for (int v = 0; v < nv; v++) c[r][v] = multiply_add(x, w[v], c[r][v]);
                 }
             }

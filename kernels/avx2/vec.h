@@ -119,4 +119,9 @@ INL vw vw_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 INL void vw_store(void *p, vw x) { _mm256_storeu_si256((__m256i *)p, x); }
 INL vw vw_max(vw x, vw y) { return _mm256_max_epu8(x, y); }
 INL vb vb_max(vb x, vb y) { return _mm_max_epu8(x, y); }
+
+/* Bytes x[0] y[0] x[1] y[1] ... as words; 2 * VN signed bytes as words; products of words, added in pairs. */
+INL vi v_pairs(vb x, vb y) { return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(x, y)); }
+INL vi v_words_s8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+INL vi v_madd(vi x, vi y) { return _mm256_madd_epi16(x, y); }
 #endif

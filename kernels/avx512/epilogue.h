@@ -35,8 +35,14 @@ INLINE __m512 from_bf16(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi3
 
 /* 16 columns of a row from and to memory; a masked access touches the live bytes alone. Whole stores take no mask: some
  * CPUs pay for one. */
-INLINE __m512 load_f32(const void *p, size_t j, __mmask16 live) { return _mm512_maskz_loadu_ps(live, (const float *)p + j); }
-INLINE __m512i load_s32(const void *p, size_t j, __mmask16 live) { return _mm512_maskz_loadu_epi32(live, (const int32_t *)p + j); }
+INLINE __m512 load_f32(const void *p, size_t j, __mmask16 live)
+{
+    return _mm512_maskz_loadu_ps(live, (const float *)p + j);
+}
+INLINE __m512i load_s32(const void *p, size_t j, __mmask16 live)
+{
+    return _mm512_maskz_loadu_epi32(live, (const int32_t *)p + j);
+}
 INLINE __m512 load_bf16(const void *p, size_t j, __mmask16 live)
 {
     return from_bf16(_mm256_maskz_loadu_epi16(live, (const uint16_t *)p + j));
@@ -185,7 +191,8 @@ INLINE __m512i hot_u8_round(__m512i sum, __m512i bias, __m512 scale, __m512 hi)
 
 /* NV vectors of columns (one or two), two rows at a time; c as above. After the packs a lane of 128 bits holds four
  * columns of each (row, vector), so one permutation of dwords puts the columns of a row side by side. */
-INLINE void hot_u8_columns(const struct pi_tile *t, const __m512i *c, const int MR, const int NV, const int step, size_t j, size_t n)
+INLINE void hot_u8_columns(const struct pi_tile *t, const __m512i *c, const int MR, const int NV, const int step, size_t j,
+                           size_t n)
 {
     const struct pi_epi *e = t->epi;
     const size_t m = t->m, col = t->col + j;
@@ -202,7 +209,8 @@ INLINE void hot_u8_columns(const struct pi_tile *t, const __m512i *c, const int 
         const __m512i *c0 = c + r * step, *c1 = c + next * step;
         const __m512i a0 = hot_u8_round(c0[0], bias0, scale0, hi), a1 = NV > 1 ? hot_u8_round(c0[1], bias1, scale1, hi) : a0;
         const __m512i b0 = hot_u8_round(c1[0], bias0, scale0, hi), b1 = NV > 1 ? hot_u8_round(c1[1], bias1, scale1, hi) : b0;
-        const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(a0, a1), zp), b = _mm512_adds_epi16(_mm512_packs_epi32(b0, b1), zp);
+        const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(a0, a1), zp);
+        const __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(b0, b1), zp);
         const __m512i q = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b));
         const __m256i qa = _mm512_castsi512_si256(q), qb = _mm512_extracti64x4_epi64(q, 1);
         if (NV == 1) {

@@ -38,8 +38,8 @@ INLINE void leave(const struct pi_tile *t, __m512i (*c)[MAX_VECTORS], const int 
 }
 
 /* One k group of n elements: the broadcast of each row's meets every vector of weights. */
-INLINE void step(__m512i (*c)[MAX_VECTORS], const int MR, const int NV, const int PANELS, const char *const *a, size_t p, size_t n,
-                 const char *b, size_t b_panel)
+INLINE void step(__m512i (*c)[MAX_VECTORS], const int MR, const int NV, const int PANELS, const char *const *a, size_t p,
+                 size_t n, const char *b, size_t b_panel)
 {
     __m512i w[MAX_VECTORS];
     UNROLL for (int v = 0; v < NV * PANELS; v++) w[v] = weights(b + (size_t)(v / NV) * b_panel + (size_t)(W_BYTES * (v % NV)));
@@ -52,7 +52,8 @@ INLINE void step(__m512i (*c)[MAX_VECTORS], const int MR, const int NV, const in
 #define STEP(p, n) step(c, MR, NV, PANELS, a, p, n, b, t->b_panel)
 
 /* A read in place: one pointer a row and segment. */
-INLINE void products(const struct pi_tile *t, __m512i (*c)[MAX_VECTORS], const int MR, const int NV, const int PANELS, size_t panel)
+INLINE void products(const struct pi_tile *t, __m512i (*c)[MAX_VECTORS], const int MR, const int NV, const int PANELS,
+                     size_t panel)
 {
     const void *const *rows = t->a;
     const size_t whole = t->k / KR * (KR * A_BYTES), odd = t->k % KR;
@@ -87,7 +88,8 @@ INLINE void prep_lines(const struct pi_tile *t, void *dst, const int MR)
         }
 }
 
-INLINE void products_prep(const struct pi_tile *t, __m512i (*c)[MAX_VECTORS], const int MR, const int NV, const int PANELS, size_t panel)
+INLINE void products_prep(const struct pi_tile *t, __m512i (*c)[MAX_VECTORS], const int MR, const int NV, const int PANELS,
+                          size_t panel)
 {
     const size_t groups = prep_groups(t), steps = (t->k + KR - 1) / KR;
     const char *line = t->a[0], *a[MAX_ROWS];

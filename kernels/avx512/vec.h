@@ -98,4 +98,12 @@ INL vw vw_load(const void *p) { return _mm512_loadu_si512(p); }
 INL void vw_store(void *p, vw x) { _mm512_storeu_si512(p, x); }
 INL vw vw_max(vw x, vw y) { return _mm512_max_epu8(x, y); }
 INL vb vb_max(vb x, vb y) { return _mm_max_epu8(x, y); }
+
+/* Bytes x[0] y[0] x[1] y[1] ... as words; 2 * VN signed bytes as words; products of words, added in pairs. */
+INL vi v_pairs(vb x, vb y)
+{
+    return _mm512_cvtepu8_epi16(_mm256_set_m128i(_mm_unpackhi_epi8(x, y), _mm_unpacklo_epi8(x, y)));
+}
+INL vi v_words_s8(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
+INL vi v_madd(vi x, vi y) { return _mm512_madd_epi16(x, y); }
 #endif

@@ -72,7 +72,8 @@ static int same_kind(const precinfer_stats *a, const precinfer_stats *b, struct 
                        (unsigned long long)a->model_hash, (unsigned long long)b->model_hash);
     if (!pi_preprocessing_same(&a->preprocessing, &b->preprocessing))
         return pi_fail(err, PRECINFER_INVALID, "statistics of different preprocessing do not merge");
-    if (a->nvalues != b->nvalues) return pi_fail(err, PRECINFER_INVALID, "statistics of %zu and %zu values do not merge", a->nvalues, b->nvalues);
+    if (a->nvalues != b->nvalues)
+        return pi_fail(err, PRECINFER_INVALID, "statistics of %zu and %zu values do not merge", a->nvalues, b->nvalues);
     for (size_t i = 0; i < a->nvalues; i++)
         if (strcmp(a->values[i]->name, b->values[i]->name))
             return pi_fail(err, PRECINFER_INVALID, "statistics do not merge: value %zu is '%s' in one and '%s' in the other", i,
@@ -81,7 +82,8 @@ static int same_kind(const precinfer_stats *a, const precinfer_stats *b, struct 
 }
 
 /* Into a sketch of its own first: *into stays whole when memory runs out, and may be *from. */
-static int merge_sketches(const struct pi_allocator *a, const struct pi_sketch *x, const struct pi_sketch *y, struct pi_sketch *out,
+static int merge_sketches(const struct pi_allocator *a, const struct pi_sketch *x, const struct pi_sketch *y,
+                          struct pi_sketch *out,
                           struct precinfer_error *err)
 {
     int status = 0;

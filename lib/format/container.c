@@ -27,7 +27,8 @@ static int make_head(const struct pi_container_type *type, const struct pi_secti
         pi_put_u64(head, at);
         pi_put_u64(head, s[i].size);
         pi_put_u64(head, 0);
-        if (pi_add_size(at, s[i].size, &at) || at > PTRDIFF_MAX) return pi_fail(err, PRECINFER_UNSUPPORTED, "%s: too big a file", type->what);
+        if (pi_add_size(at, s[i].size, &at) || at > PTRDIFF_MAX)
+            return pi_fail(err, PRECINFER_UNSUPPORTED, "%s: too big a file", type->what);
         if (i + 1 < n) at = pi_up(at, ALIGN);
     }
     if (n) pi_put(head, zeros, pi_up(head->size, ALIGN) - head->size);
@@ -119,7 +120,8 @@ static int check_table(const struct pi_container *c, const char *what, struct pr
         const uint64_t at = pi_load_u64(e + 8), size = pi_load_u64(e + 16);
         const size_t start = i ? pi_up(end, ALIGN) : end;
         if (at != start || at > c->size || size > c->size - at)
-            return pi_fail(err, PRECINFER_MALFORMED, "%s file: section %zu (bytes %llu to %llu more) does not lie in the file of %zu bytes",
+            return pi_fail(err, PRECINFER_MALFORMED,
+                           "%s file: section %zu (bytes %llu to %llu more) does not lie in the file of %zu bytes",
                            what, i, (unsigned long long)at, (unsigned long long)size, c->size);
         end = (size_t)(at + size);
     }
@@ -136,16 +138,20 @@ int pi_container_open(const void *bytes, size_t size, const struct pi_container_
     if (size < 8 || memcmp(b, magic, 8)) return pi_fail(err, PRECINFER_MALFORMED, "this is no %s file", what);
     if (size < HEAD) return pi_fail(err, PRECINFER_MALFORMED, "%s file: ends within its head, at byte %zu", what, size);
     if (pi_load_u32(b + AT_KIND) != type->kind)
-        return pi_fail(err, PRECINFER_MALFORMED, "this is a file of this library, but no %s file (kind %.4s)", what, (const char *)b + AT_KIND);
+        return pi_fail(err, PRECINFER_MALFORMED, "this is a file of this library, but no %s file (kind %.4s)", what,
+                       (const char *)b + AT_KIND);
     const uint32_t version = pi_load_u32(b + AT_VERSION), major = version & 0xffff;
     if (major != type->major)
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "%s file: format version %u.%u was written by %s version of the library; this one reads %u.x",
+        return pi_fail(err, PRECINFER_UNSUPPORTED,
+                       "%s file: format version %u.%u was written by %s version of the library; this one reads %u.x",
                        what, major, version >> 16, major > type->major ? "a newer" : "an older", type->major);
     const uint64_t length = pi_load_u64(b + AT_SIZE), n = pi_load_u32(b + AT_COUNT);
     if (length != size)
-        return pi_fail(err, PRECINFER_MALFORMED, "%s file: %zu bytes long, but it says %llu", what, size, (unsigned long long)length);
+        return pi_fail(err, PRECINFER_MALFORMED, "%s file: %zu bytes long, but it says %llu", what, size,
+                       (unsigned long long)length);
     *c = (struct pi_container){ b, size, (size_t)n, major, version >> 16, pi_load_u64(b + AT_SUM) };
-    if (checksum(b, size) != c->checksum) return pi_fail(err, PRECINFER_MALFORMED, "%s file: damaged (its checksum does not match)", what);
+    if (checksum(b, size) != c->checksum)
+        return pi_fail(err, PRECINFER_MALFORMED, "%s file: damaged (its checksum does not match)", what);
     if (n > PI_CONTAINER_MAX_SECTIONS || n > (size - HEAD) / ENTRY)
         return pi_fail(err, PRECINFER_MALFORMED, "%s file: %zu bytes cannot hold %zu sections", what, size, c->n);
     return check_table(c, what, err);

@@ -33,7 +33,8 @@ struct precinfer_data {
 
 static int copy_inputs(struct precinfer_data *d, const struct precinfer_io *inputs, size_t n, struct precinfer_error *err)
 {
-    if (!n || n > PI_MAX_INPUTS) return pi_fail(err, PRECINFER_UNSUPPORTED, "a model of %zu inputs; 1 to %d can be fed", n, PI_MAX_INPUTS);
+    if (!n || n > PI_MAX_INPUTS)
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "a model of %zu inputs; 1 to %d can be fed", n, PI_MAX_INPUTS);
     d->ninputs = n;
     for (size_t i = 0; i < n; i++) {
         struct precinfer_io *io = &d->inputs[i];
@@ -72,7 +73,8 @@ static int find_batch(struct precinfer_data *d, size_t asked, struct precinfer_e
     d->batch = d->fixed ? (size_t)b->dims[0] : asked ? asked : 1;
     if (!d->batch) return pi_fail(err, PRECINFER_INVALID, "input '%s': the model's batch is 0", b->name);
     if (d->fixed && asked && asked != d->batch)
-        return pi_fail(err, PRECINFER_INVALID, "input '%s': the model's batch is fixed at %zu, not %zu", b->name, d->batch, asked);
+        return pi_fail(err, PRECINFER_INVALID, "input '%s': the model's batch is fixed at %zu, not %zu", b->name, d->batch,
+                       asked);
     for (size_t i = 0; i < d->ninputs; i++) d->any_whole |= d->whole[i] = !same_batch(&d->inputs[i], b);
     return 0;
 }
@@ -90,7 +92,8 @@ static int plan_part(const struct precinfer_data *d, const struct pi_part *part,
         if (d->whole[i]) continue;
         const size_t n = (size_t)feed[i].dims[0];
         if (have && n != *samples)
-            return pi_fail(err, PRECINFER_INVALID, "input '%s' has %zu samples, the inputs before it %zu", d->inputs[i].name, n, *samples);
+            return pi_fail(err, PRECINFER_INVALID, "input '%s' has %zu samples, the inputs before it %zu", d->inputs[i].name, n,
+                           *samples);
         *samples = n;
         have = 1;
     }
@@ -100,9 +103,13 @@ static int plan_part(const struct precinfer_data *d, const struct pi_part *part,
 static int check_labels(const struct pi_npy *npy, const char *where, size_t samples, struct precinfer_error *err)
 {
     const int column = npy->rank == 2 && npy->dims[1] == 1;
-    if (!pi_is_integer(npy->dtype)) return pi_fail(err, PRECINFER_INVALID, "%s: labels are integers, not %s", where, precinfer_dtype_string(npy->dtype));
-    if (npy->rank != 1 && !column) return pi_fail(err, PRECINFER_INVALID, "%s: labels are one integer a sample, not an array of %d dimensions", where, npy->rank);
-    if (npy->elements != samples) return pi_fail(err, PRECINFER_INVALID, "%s: %zu labels, but %zu samples", where, npy->elements, samples);
+    if (!pi_is_integer(npy->dtype))
+        return pi_fail(err, PRECINFER_INVALID, "%s: labels are integers, not %s", where, precinfer_dtype_string(npy->dtype));
+    if (npy->rank != 1 && !column)
+        return pi_fail(err, PRECINFER_INVALID, "%s: labels are one integer a sample, not an array of %d dimensions", where,
+                       npy->rank);
+    if (npy->elements != samples)
+        return pi_fail(err, PRECINFER_INVALID, "%s: %zu labels, but %zu samples", where, npy->elements, samples);
     return 0;
 }
 
@@ -145,19 +152,23 @@ static int open_labels(struct precinfer_data *d, const char *path, struct precin
 static int select_samples(struct precinfer_data *d, const struct precinfer_data_options *o, struct precinfer_error *err)
 {
     const size_t all = d->start[d->files.n];
-    if (o->skip > all || (o->skip && o->skip == all)) return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples to skip, but there are %zu", o->path, o->skip, all);
+    if (o->skip > all || (o->skip && o->skip == all))
+        return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples to skip, but there are %zu", o->path, o->skip, all);
     if (!all) return pi_fail(err, PRECINFER_INVALID, "%s: no samples", o->path);
     if (o->samples > all - o->skip)
-        return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples asked for, but there are %zu%s", o->path, o->samples, all - o->skip,
+        return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples asked for, but there are %zu%s", o->path, o->samples,
+                       all - o->skip,
                        o->skip ? " after those skipped" : "");
     d->first = d->at = o->skip;
     d->end = o->samples ? o->skip + o->samples : all;
     if (d->fixed && (d->end - d->first) % d->batch)
-        return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples are no multiple of the model's fixed batch of %zu", o->path, d->end - d->first, d->batch);
+        return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples are no multiple of the model's fixed batch of %zu", o->path,
+                       d->end - d->first, d->batch);
     return 0;
 }
 
-static int set_up(struct precinfer_data *d, const struct precinfer_io *inputs, size_t ninputs, const struct precinfer_data_options *o,
+static int set_up(struct precinfer_data *d, const struct precinfer_io *inputs, size_t ninputs,
+                  const struct precinfer_data_options *o,
                   struct precinfer_error *err)
 {
     d->pre = o->preprocessing ? *o->preprocessing : (struct precinfer_preprocessing){ .divide = 1 };
@@ -171,7 +182,8 @@ static int set_up(struct precinfer_data *d, const struct precinfer_io *inputs, s
     return select_samples(d, o, err);
 }
 
-int pi_data_new(precinfer_context *ctx, const struct precinfer_io *inputs, size_t ninputs, const struct precinfer_data_options *options,
+int pi_data_new(precinfer_context *ctx, const struct precinfer_io *inputs, size_t ninputs,
+                const struct precinfer_data_options *options,
                 precinfer_data **data, struct precinfer_error *err)
 {
     struct precinfer_data *d = pi_calloc(&ctx->alloc, 1, sizeof *d);
@@ -213,7 +225,8 @@ static int enter_part(struct precinfer_data *d, size_t i, struct precinfer_error
     PI_TRY(pi_part_open(d->ctx, d->files.paths[i], d->inputs, d->ninputs, 1, &d->part, err));
     int status = plan_part(d, &d->part, d->feed, &samples, err);
     if (!status && (samples != d->start[i + 1] - d->start[i]
-                    || (d->labelled && !d->label_map.bytes && (d->part.label.npy.elements != samples || !pi_is_integer(d->part.label.npy.dtype)))))
+                    || (d->labelled && !d->label_map.bytes
+                        && (d->part.label.npy.elements != samples || !pi_is_integer(d->part.label.npy.dtype)))))
         status = pi_fail(err, PRECINFER_IO, "%s: changed while it was in use", d->files.paths[i]);
     if (status) pi_part_close(&d->part);
     d->part_index = i;
@@ -301,7 +314,8 @@ static int fill(struct precinfer_data *d, struct precinfer_batch *b, struct prec
             describe(d, b);
         } else if (d->part_index != in && !same_shape(d, b)) {
             if (d->fixed)
-                return pi_fail(err, PRECINFER_INVALID, "%s: its samples cannot share the model's fixed batch of %zu with those of the file before it",
+                return pi_fail(err, PRECINFER_INVALID,
+                               "%s: its samples cannot share the model's fixed batch of %zu with those of the file before it",
                                d->files.paths[d->part_index], d->batch);
             break;
         }

@@ -27,7 +27,8 @@ static char *join(struct pi_arena *arena, const char *directory, const char *nam
 /* A path and the one found before it. */
 struct found { const char *path; struct found *before; };
 
-static int read_names(DIR *d, struct pi_arena *arena, const char *path, struct found **last, size_t *n, struct precinfer_error *err)
+static int read_names(DIR *d, struct pi_arena *arena, const char *path, struct found **last, size_t *n,
+                      struct precinfer_error *err)
 {
     char reason[24];
     for (;;) {

@@ -26,14 +26,16 @@ static int decide(const struct precinfer_io *io, const struct pi_npy *npy, const
     if (pi_is_float(io->dtype)) {
         f->how = own && !rules->raw ? PI_FEED_COPY : PI_FEED_PREPROCESS;
         if (f->how == PI_FEED_COPY && flags)
-            return pi_fail(err, PRECINFER_INVALID, "input '%s': the array is %s as the model's input is, so it is taken as it is and preprocessing "
+            return pi_fail(err, PRECINFER_INVALID,
+                           "input '%s': the array is %s as the model's input is, so it is taken as it is and preprocessing "
                            "does not apply (unless the array is said to be raw)", io->name, array);
         return 0;
     }
     if (!pi_is_integer(npy->dtype) && npy->dtype != PRECINFER_BOOL)
         return pi_fail(err, PRECINFER_INVALID, "input '%s' is %s: an array of %s does not fit", io->name, model, array);
     if (flags && !rules->floats)
-        return pi_fail(err, PRECINFER_INVALID, "input '%s' is %s, which is never normalised: preprocessing does not apply", io->name, model);
+        return pi_fail(err, PRECINFER_INVALID, "input '%s' is %s, which is never normalised: preprocessing does not apply",
+                       io->name, model);
     f->how = own ? PI_FEED_COPY : PI_FEED_WIDEN;
     return 0;
 }
@@ -91,10 +93,12 @@ static int place_as_model(const struct precinfer_io *io, int channels, int whole
     return 0;
 }
 
-static int place(const struct precinfer_io *io, const struct pi_npy *npy, const struct pi_feed_rules *rules, const struct pi_feed *f,
+static int place(const struct precinfer_io *io, const struct pi_npy *npy, const struct pi_feed_rules *rules,
+                 const struct pi_feed *f,
                  struct shape *s, struct precinfer_error *err)
 {
-    const int given = f->how == PI_FEED_PREPROCESS && rules->pre->given && rules->pre->layout != PRECINFER_LAYOUT_MODEL && io->rank > 2;
+    const int given = f->how == PI_FEED_PREPROCESS && rules->pre->given && rules->pre->layout != PRECINFER_LAYOUT_MODEL
+        && io->rank > 2;
     const int channels = f->how == PI_FEED_PREPROCESS && rules->pre->given ? rules->pre->channels : 0;
     char array[96], model[96];
     *s = (struct shape){ .rank = npy->rank };
@@ -102,10 +106,12 @@ static int place(const struct precinfer_io *io, const struct pi_npy *npy, const 
     pi_npy_strides(npy, s->stride);
     if (given ? place_given(io, rules->pre->layout, rules->whole, s) : place_as_model(io, channels, rules->whole, s))
         return pi_fail(err, PRECINFER_INVALID, "input '%s' is %s: an array of %s%s does not fit", io->name,
-                       dims_string(io->rank, io->dims, model, sizeof model), dims_string(npy->rank, npy->dims, array, sizeof array),
+                       dims_string(io->rank, io->dims, model, sizeof model),
+                           dims_string(npy->rank, npy->dims, array, sizeof array),
                        !given ? "" : rules->pre->layout == PRECINFER_NCHW ? " (nchw)" : " (nhwc)");
     if (channels > 1 && (s->channel < 0 || s->dims[s->channel] != channels))
-        return pi_fail(err, PRECINFER_INVALID, "input '%s': %d means and deviations, but an array of %s has not as many channels", io->name, channels,
+        return pi_fail(err, PRECINFER_INVALID, "input '%s': %d means and deviations, but an array of %s has not as many channels",
+                       io->name, channels,
                        dims_string(npy->rank, npy->dims, array, sizeof array));
     return 0;
 }
@@ -173,7 +179,9 @@ static void gather(unsigned char *to, const unsigned char *from, size_t size, in
     }
 }
 
-#define EACH(type, expression) for (size_t i = 0; i < n; i++) { const type v = ((const type *)from)[i]; to[i] = (expression); } break
+#define EACH(type, expression) \
+    for (size_t i = 0; i < n; i++) { const type v = ((const type *)from)[i]; to[i] = (expression); } \
+    break
 
 static void to_floats(float *to, const void *from, enum precinfer_dtype dtype, size_t n)
 {
@@ -246,7 +254,8 @@ static void from_integers(unsigned char *out, size_t size, const int64_t *x, siz
         const uint8_t b = (uint8_t)x[i];
         const uint16_t h = (uint16_t)x[i];
         const uint32_t w = (uint32_t)x[i];
-        memcpy(out, size == 1 ? (const void *)&b : size == 2 ? (const void *)&h : size == 4 ? (const void *)&w : (const void *)&x[i], size);
+        memcpy(out, size == 1 ? (const void *)&b : size == 2 ? (const void *)&h : size == 4 ? (const void *)&w
+               : (const void *)&x[i], size);
     }
 }
 
@@ -286,7 +295,8 @@ static int widen(const struct run *r, unsigned char *to, const void *from, size_
 }
 
 /* At most RUN elements, the channel moving with them or not. */
-static int convert(const struct run *r, unsigned char *to, const unsigned char *from, int64_t step, size_t n, size_t channel, int per_channel)
+static int convert(const struct run *r, unsigned char *to, const unsigned char *from, int64_t step, size_t n, size_t channel,
+                   int per_channel)
 {
     const struct pi_feed *f = r->f;
     _Alignas(16) unsigned char dense[RUN * 8];
@@ -314,7 +324,8 @@ int pi_feed_sample(const struct pi_feed *f, const unsigned char *data, size_t sa
     for (;;) {
         for (int64_t i = 0; i < n; i += RUN) {
             const size_t some = n - i < RUN ? (size_t)(n - i) : RUN;
-            PI_TRY(convert(&r, out, data + (size_t)(at + i * step) * from_size, step, some, channel + (moves ? (size_t)i : 0), moves));
+            PI_TRY(convert(&r, out, data + (size_t)(at + i * step) * from_size, step, some, channel + (moves ? (size_t)i : 0),
+                           moves));
             out += some * to_size;
         }
         int d = inner - 1;

@@ -7,7 +7,8 @@ static int open_npy(struct pi_part *p, const struct precinfer_io *inputs, size_t
 {
     struct pi_array *a = &p->input[0];
     if (ninputs != 1)
-        return pi_fail(err, PRECINFER_INVALID, "a .npy file holds one array, but the model has %zu inputs ('%s', '%s', ...): use .npz", ninputs,
+        return pi_fail(err, PRECINFER_INVALID,
+                       "a .npy file holds one array, but the model has %zu inputs ('%s', '%s', ...): use .npz", ninputs,
                        inputs[0].name, inputs[1].name);
     PI_TRY(pi_npy_header(p->map.bytes, p->map.size, &a->npy, err));
     PI_TRY(pi_npy_check_size(&a->npy, p->map.size, err));
@@ -19,7 +20,8 @@ static int open_npy(struct pi_part *p, const struct precinfer_io *inputs, size_t
 static int missing(const struct pi_part *p, const char *name, struct precinfer_error *err)
 {
     const struct pi_npy *npy;
-    return pi_fail(err, PRECINFER_INVALID, "no key '%s' for the model's input of that name; there is '%s'%s", name, pi_npz_entry(p->npz, 0, &npy),
+    return pi_fail(err, PRECINFER_INVALID, "no key '%s' for the model's input of that name; there is '%s'%s", name,
+                   pi_npz_entry(p->npz, 0, &npy),
                    pi_npz_count(p->npz) > 1 ? " and others" : "");
 }
 
@@ -43,11 +45,13 @@ static void tell_unused(const struct pi_part *p, const char *path, const struct 
         const char *key = pi_npz_entry(p->npz, k, &npy);
         size_t i = 0;
         while (i < ninputs && strcmp(key, inputs[i].name)) i++;
-        if (i == ninputs && (int)k != p->label_entry) pi_log(p->ctx, PRECINFER_LOG_NOTE, "%s: key '%s' is no input of the model", path, key);
+        if (i == ninputs && (int)k != p->label_entry)
+            pi_log(p->ctx, PRECINFER_LOG_NOTE, "%s: key '%s' is no input of the model", path, key);
     }
 }
 
-static int open_npz(struct pi_part *p, const char *path, const struct precinfer_io *inputs, size_t ninputs, int data, struct precinfer_error *err)
+static int open_npz(struct pi_part *p, const char *path, const struct precinfer_io *inputs, size_t ninputs, int data,
+                    struct precinfer_error *err)
 {
     int label = 1;
     PI_TRY(pi_npz_open(p->ctx, p->map.bytes, p->map.size, &p->npz, err));
@@ -64,7 +68,8 @@ static int open_npz(struct pi_part *p, const char *path, const struct precinfer_
 }
 #else
 void pi_npz_close(struct pi_npz *npz) { (void)npz; }
-static int open_npz(struct pi_part *p, const char *path, const struct precinfer_io *inputs, size_t ninputs, int data, struct precinfer_error *err)
+static int open_npz(struct pi_part *p, const char *path, const struct precinfer_io *inputs, size_t ninputs, int data,
+                    struct precinfer_error *err)
 {
     (void)p, (void)path, (void)inputs, (void)ninputs, (void)data;
     return pi_fail(err, PRECINFER_UNSUPPORTED, "this build reads no .npz (WITH_ONNX=0)");

@@ -3,7 +3,8 @@
 #define PI_FORMAT_DATA_READER_H
 #include "../base/context.h"
 
-int pi_data_new(precinfer_context *ctx, const struct precinfer_io *inputs, size_t ninputs, const struct precinfer_data_options *options,
+int pi_data_new(precinfer_context *ctx, const struct precinfer_io *inputs, size_t ninputs,
+                const struct precinfer_data_options *options,
                 precinfer_data **data, struct precinfer_error *err);
 int pi_data_next(precinfer_data *d, struct precinfer_batch *batch, struct precinfer_error *err);
 void pi_data_rewind(precinfer_data *d);

@@ -45,7 +45,8 @@ static int get_string(const json_t *value, const struct where *w, const char *ke
 }
 
 /* An array of numbers into scratch memory. */
-static int get_floats(const json_t *value, const struct where *w, const char *key, struct pi_arena *scratch, const float **x, size_t *n,
+static int get_floats(const json_t *value, const struct where *w, const char *key, struct pi_arena *scratch, const float **x,
+                      size_t *n,
                       struct precinfer_error *err)
 {
     if (!json_is_array(value)) return bad(err, w, key, "must be an array of numbers");
@@ -56,7 +57,8 @@ static int get_floats(const json_t *value, const struct where *w, const char *ke
         const json_t *element = json_array_get(value, i);
         out[i] = (float)json_number_value(element);
         if (!json_is_number(element) || !(out[i] - out[i] == 0))
-            return pi_fail(err, PRECINFER_MALFORMED, "%s%s%s%s%s[%zu]: must be a number that 32-bit floats hold", w->group ? w->group : "",
+            return pi_fail(err, PRECINFER_MALFORMED, "%s%s%s%s%s[%zu]: must be a number that 32-bit floats hold",
+                           w->group ? w->group : "",
                            w->group ? "." : "", w->name ? w->name : "", w->name ? "." : "", key, i);
     }
     *x = out;
@@ -103,7 +105,8 @@ static int read_preprocessing(json_t *value, precinfer_recipe *r, struct pi_aren
     if (!value) return 0;
     if (!json_is_object(value)) return bad(err, &top, w.group, "must be an object");
     PI_TRY(check_keys(value, &w, known, 4, err));
-    json_t *divide = json_object_get(value, "divide"), *means = json_object_get(value, "mean"), *stds = json_object_get(value, "std");
+    json_t *divide = json_object_get(value, "divide"), *means = json_object_get(value, "mean"),
+        *stds = json_object_get(value, "std");
     if (divide) PI_TRY(get_float(divide, &w, "divide", &p.divide, err));
     if (means) PI_TRY(get_floats(means, &w, "mean", scratch, &mean, &nmean, err));
     if (stds) PI_TRY(get_floats(stds, &w, "std", scratch, &std, &nstd, err));
@@ -163,9 +166,11 @@ static int read_all(json_t *root, precinfer_recipe *r, struct pi_arena *scratch,
     if (!json_is_object(root)) return pi_fail(err, PRECINFER_MALFORMED, "recipe: must be a JSON object");
     const json_t *version = json_object_get(root, known[0]);
     if (!version) return bad(err, &top, known[0], "missing: this is no recipe");
-    if (!json_is_integer(version) || json_integer_value(version) < 1) return bad(err, &top, known[0], "must be the version of the format, 1");
+    if (!json_is_integer(version) || json_integer_value(version) < 1)
+        return bad(err, &top, known[0], "must be the version of the format, 1");
     if (json_integer_value(version) != 1)
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "precinfer_recipe: version %lld; this library reads 1", (long long)json_integer_value(version));
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "precinfer_recipe: version %lld; this library reads 1",
+                       (long long)json_integer_value(version));
     PI_TRY(check_keys(root, &top, known, 5, err));
     PI_TRY(read_hash(json_object_get(root, "model_hash"), &r->model_hash, err));
     PI_TRY(read_preprocessing(json_object_get(root, "preprocessing"), r, scratch, err));
@@ -178,7 +183,8 @@ static int read_all(json_t *root, precinfer_recipe *r, struct pi_arena *scratch,
     return pi_recipe_finish(r, err);
 }
 
-int pi_recipe_from_text(precinfer_context *ctx, const void *text, size_t size, precinfer_recipe **recipe, struct precinfer_error *err)
+int pi_recipe_from_text(precinfer_context *ctx, const void *text, size_t size, precinfer_recipe **recipe,
+                        struct precinfer_error *err)
 {
     json_error_t e;
     struct pi_arena scratch = { .a = &ctx->alloc };

@@ -10,7 +10,8 @@
 static int failed(struct precinfer_error *err, const char *path, int code)
 {
     char reason[24];
-    return pi_fail(err, code == ENOENT || code == ENOTDIR ? PRECINFER_NOT_FOUND : PRECINFER_IO, "%s: %s", path, pi_file_reason(code, reason));
+    return pi_fail(err, code == ENOENT || code == ENOTDIR ? PRECINFER_NOT_FOUND : PRECINFER_IO, "%s: %s", path,
+                   pi_file_reason(code, reason));
 }
 
 static int read_instead(const struct pi_allocator *a, const char *path, struct pi_map *map, struct precinfer_error *err)

@@ -88,7 +88,8 @@ static int take_shape(struct cursor *c, struct pi_npy *npy)
     while (!take_if(c, ')')) {
         if (!comma) return bad(c, "expected ',' or ')'");
         if (npy->rank == PRECINFER_MAX_RANK)
-            return pi_fail(c->err, PRECINFER_UNSUPPORTED, "npy header, byte %zu: more than %d dimensions", c->at, PRECINFER_MAX_RANK);
+            return pi_fail(c->err, PRECINFER_UNSUPPORTED, "npy header, byte %zu: more than %d dimensions", c->at,
+                           PRECINFER_MAX_RANK);
         PI_TRY(take_dim(c, &npy->dims[npy->rank++]));
         comma = take_if(c, ',');
     }
@@ -117,7 +118,8 @@ static int take_dtype(struct cursor *c, struct pi_npy *npy)
         if (order == '|' && name[1] != '1') break;
         return 0;
     }
-    return pi_fail(c->err, PRECINFER_UNSUPPORTED, "npy header, byte %zu: dtype '%s' is not read here (numbers and bool are)", at, s);
+    return pi_fail(c->err, PRECINFER_UNSUPPORTED, "npy header, byte %zu: dtype '%s' is not read here (numbers and bool are)", at,
+                   s);
 }
 
 static int take_entry(struct cursor *c, struct pi_npy *npy, unsigned *seen)
@@ -152,7 +154,8 @@ static int take_dict(struct cursor *c, struct pi_npy *npy)
 int pi_npy_preamble(const void *bytes, size_t size, size_t *offset, struct precinfer_error *err)
 {
     const unsigned char *b = bytes;
-    if (size < 6 || memcmp(b, "\x93NUMPY", 6)) return pi_fail(err, PRECINFER_MALFORMED, "no .npy file: it does not begin with \\x93NUMPY");
+    if (size < 6 || memcmp(b, "\x93NUMPY", 6))
+        return pi_fail(err, PRECINFER_MALFORMED, "no .npy file: it does not begin with \\x93NUMPY");
     if (size < 10) return pi_fail(err, PRECINFER_MALFORMED, "npy: ends within the first 10 bytes, at byte %zu", size);
     if (b[6] < 1 || b[6] > 3) return pi_fail(err, PRECINFER_UNSUPPORTED, "npy: version %u.%u; 1 to 3 are read", b[6], b[7]);
     if (b[6] == 1) {

@@ -18,30 +18,26 @@ struct pi_npz {
     size_t size, n;
     struct entry *entries;
     unzFile zip;
+    ZPOS64_T at;                        /* of the file in memory                                                 */
+    int past_end;                       /* somebody read beyond it: minizip itself would take zeros               */
 };
-/* What minizip holds as an open file. */
-struct stream { const struct pi_npz *npz; ZPOS64_T at; };
 
 /* ------------------------------------------------------------------------------------------------ file in memory */
 
-static voidpf ZCALLBACK open_memory(voidpf opaque, const void *name, int mode)
+static voidpf ZCALLBACK open_memory(voidpf npz, const void *name, int mode)
 {
-    struct pi_npz *npz = opaque;
     (void)name;
-    if (mode & ZLIB_FILEFUNC_MODE_CREATE) return NULL;
-    struct stream *s = pi_arena_new(&npz->arena, 1, sizeof *s);
-    if (s) s->npz = npz;
-    return s;
+    return mode & ZLIB_FILEFUNC_MODE_CREATE ? NULL : npz;
 }
 
 static uLong ZCALLBACK read_memory(voidpf opaque, voidpf stream, void *to, uLong size)
 {
-    struct stream *s = stream;
+    struct pi_npz *z = stream;
     (void)opaque;
-    const ZPOS64_T left = s->at < s->npz->size ? s->npz->size - s->at : 0;
-    if (size > left) size = (uLong)left;
-    if (size) memcpy(to, s->npz->bytes + s->at, size);
-    s->at += size;
+    const ZPOS64_T left = z->at < z->size ? z->size - z->at : 0;
+    if (size > left) { size = (uLong)left; z->past_end = 1; }
+    if (size) memcpy(to, z->bytes + z->at, size);
+    z->at += size;
     return size;
 }
 
@@ -54,16 +50,16 @@ static uLong ZCALLBACK write_memory(voidpf opaque, voidpf stream, const void *fr
 static ZPOS64_T ZCALLBACK tell_memory(voidpf opaque, voidpf stream)
 {
     (void)opaque;
-    return ((struct stream *)stream)->at;
+    return ((struct pi_npz *)stream)->at;
 }
 
 static long ZCALLBACK seek_memory(voidpf opaque, voidpf stream, ZPOS64_T offset, int origin)
 {
-    struct stream *s = stream;
+    struct pi_npz *z = stream;
     (void)opaque;
-    const ZPOS64_T base = origin == ZLIB_FILEFUNC_SEEK_SET ? 0 : origin == ZLIB_FILEFUNC_SEEK_CUR ? s->at : s->npz->size;
-    if (base + offset > s->npz->size) return -1;        /* a negative step wraps, and the sum is right again */
-    s->at = base + offset;
+    const ZPOS64_T base = origin == ZLIB_FILEFUNC_SEEK_SET ? 0 : origin == ZLIB_FILEFUNC_SEEK_CUR ? z->at : z->size;
+    if (base + offset > z->size) return -1;             /* a negative step wraps, and the sum is right again */
+    z->at = base + offset;
     return 0;
 }
 
@@ -75,8 +71,8 @@ static int ZCALLBACK close_memory(voidpf opaque, voidpf stream)
 
 static int ZCALLBACK error_memory(voidpf opaque, voidpf stream)
 {
-    (void)opaque, (void)stream;
-    return 0;
+    (void)opaque;
+    return ((struct pi_npz *)stream)->past_end;
 }
 
 /* ------------------------------------------------------------------------------------------------ entries */
@@ -123,7 +119,8 @@ static int check_entry(const unz_file_info64 *info, const char *name, struct pre
     const size_t n = strlen(name);
     if (info->flag & ENCRYPTED) return pi_fail(err, PRECINFER_UNSUPPORTED, "npz: entry '%s' is encrypted", name);
     if (info->compression_method != 0 && info->compression_method != Z_DEFLATED)
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "npz: entry '%s': compression method %lu; store and deflate are read", name, info->compression_method);
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "npz: entry '%s': compression method %lu; store and deflate are read", name,
+                       info->compression_method);
     if (n < 5 || strcmp(name + n - 4, ".npy")) return damaged(err, name, "is no .npy array");
     if (info->compression_method == 0 ? info->uncompressed_size != info->compressed_size
                                       : info->uncompressed_size / MAX_RATIO > info->compressed_size)
@@ -135,9 +132,11 @@ static int add_entry(struct pi_npz *npz, struct entry *e, struct precinfer_error
 {
     char name[NAME + 1] = "";
     unz_file_info64 info;
-    if (unzGetCurrentFileInfo64(npz->zip, &info, name, NAME, NULL, 0, NULL, 0) != UNZ_OK || unzGetFilePos64(npz->zip, &e->at) != UNZ_OK)
+    if (unzGetCurrentFileInfo64(npz->zip, &info, name, NAME, NULL, 0, NULL, 0) != UNZ_OK
+        || unzGetFilePos64(npz->zip, &e->at) != UNZ_OK)
         return pi_fail(err, PRECINFER_MALFORMED, "npz: the directory of the archive is damaged");
-    if (info.size_filename >= NAME) return pi_fail(err, PRECINFER_UNSUPPORTED, "npz: an entry's name of %lu bytes", info.size_filename);
+    if (info.size_filename >= NAME)
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "npz: an entry's name of %lu bytes", info.size_filename);
     if (strlen(name) != info.size_filename) return damaged(err, name, "a zero byte in its name");
     PI_TRY(check_entry(&info, name, err));
     e->name = pi_arena_string(&npz->arena, name, strlen(name) - 4);
@@ -152,16 +151,20 @@ static int add_entry(struct pi_npz *npz, struct entry *e, struct precinfer_error
 
 static int read_directory(struct pi_npz *npz, struct precinfer_error *err)
 {
-    zlib_filefunc64_def io = { open_memory, read_memory, write_memory, tell_memory, seek_memory, close_memory, error_memory, npz };
+    zlib_filefunc64_def io = { open_memory, read_memory, write_memory, tell_memory, seek_memory, close_memory, error_memory,
+        npz };
     unz_global_info64 info;
     npz->zip = unzOpen2_64("", &io);
-    if (!npz->zip || unzGetGlobalInfo64(npz->zip, &info) != UNZ_OK) return pi_fail(err, PRECINFER_MALFORMED, "npz: no zip archive, or a damaged one");
-    if (info.number_entry > MAX_ENTRIES) return pi_fail(err, PRECINFER_UNSUPPORTED, "npz: %llu entries", (unsigned long long)info.number_entry);
+    if (!npz->zip || unzGetGlobalInfo64(npz->zip, &info) != UNZ_OK)
+        return pi_fail(err, PRECINFER_MALFORMED, "npz: no zip archive, or a damaged one");
+    if (info.number_entry > MAX_ENTRIES)
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "npz: %llu entries", (unsigned long long)info.number_entry);
     npz->entries = pi_arena_new(&npz->arena, (size_t)info.number_entry + 1, sizeof *npz->entries);
     if (!npz->entries) return pi_no_memory(err, (size_t)info.number_entry * sizeof *npz->entries);
     if (!info.number_entry) return pi_fail(err, PRECINFER_MALFORMED, "npz: an archive without entries");
     for (int at = unzGoToFirstFile(npz->zip); ; at = unzGoToNextFile(npz->zip)) {
-        if (at != UNZ_OK) return pi_fail(err, PRECINFER_MALFORMED, "npz: the directory of the archive is damaged at entry %zu", npz->n);
+        if (at != UNZ_OK)
+            return pi_fail(err, PRECINFER_MALFORMED, "npz: the directory of the archive is damaged at entry %zu", npz->n);
         PI_TRY(add_entry(npz, &npz->entries[npz->n], err));
         if (++npz->n == info.number_entry) return 0;
     }
@@ -223,7 +226,9 @@ int pi_npz_read(struct pi_npz *npz, size_t i, void *to, struct precinfer_error *
     if (unzGoToFilePos64(npz->zip, &e->at) != UNZ_OK || unzOpenCurrentFile(npz->zip) != UNZ_OK)
         return damaged(err, e->name, "damaged, or out of memory");
     /* One read past the end, so that the CRC is looked at. */
-    const int torn = skip_header(npz->zip, e->npy.offset) || read_some(npz->zip, to, e->npy.bytes) || unzReadCurrentFile(npz->zip, &more, 1) != 0;
+    const int torn = skip_header(npz->zip, e->npy.offset) || read_some(npz->zip, to, e->npy.bytes)
+        || unzReadCurrentFile(npz->zip, &more, 1) != 0;
     const int closed = unzCloseCurrentFile(npz->zip);
-    return torn || closed != UNZ_OK ? damaged(err, e->name, closed == UNZ_CRCERROR ? "damaged (its checksum does not match)" : "damaged") : 0;
+    return torn || closed != UNZ_OK ? damaged(err, e->name, closed == UNZ_CRCERROR ? "damaged (its checksum does not match)"
+                                              : "damaged") : 0;
 }

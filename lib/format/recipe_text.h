@@ -7,5 +7,6 @@
 int pi_recipe_to_text(const precinfer_recipe *r, struct pi_bytes *out, struct precinfer_error *err);
 /* json_recipe.c; a build without ONNX does not have it. Errors name the path of the key (nodes.conv1.precision). Call within
  * pi_fp_enter. The JSON library takes its memory from malloc. */
-int pi_recipe_from_text(precinfer_context *ctx, const void *text, size_t size, precinfer_recipe **recipe, struct precinfer_error *err);
+int pi_recipe_from_text(precinfer_context *ctx, const void *text, size_t size, precinfer_recipe **recipe,
+                        struct precinfer_error *err);
 #endif

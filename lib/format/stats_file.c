@@ -51,12 +51,15 @@ static int emit(const precinfer_stats *s, struct pi_bytes *out, const char *path
     int status = make_parts(s, &p, err);
     const struct pi_section sections[] = {
         { INFO, p.info.data, p.info.size }, { VALS, p.vals.data, p.vals.size }, { SMPL, p.smpl.data, p.smpl.size } };
-    if (!status) status = out ? pi_container_bytes(&type, sections, 3, out, err) : pi_container_write(s->ctx, path, &type, sections, 3, err);
+    if (!status)
+        status = out ? pi_container_bytes(&type, sections, 3, out, err) : pi_container_write(s->ctx, path, &type, sections, 3,
+                err);
     free_parts(&p);
     return status;
 }
 
-int pi_stats_encode(const precinfer_stats *s, struct pi_bytes *out, struct precinfer_error *err) { return emit(s, out, NULL, err); }
+int pi_stats_encode(const precinfer_stats *s, struct pi_bytes *out, struct precinfer_error *err) { return emit(s, out, NULL,
+        err); }
 
 int pi_stats_write(const precinfer_stats *s, const char *path, struct precinfer_error *err) { return emit(s, NULL, path, err); }
 
@@ -73,9 +76,11 @@ static int check_range(const struct pi_range *r, size_t i, struct precinfer_erro
     for (size_t k = 0; k < PI_BINS; k++)
         if (__builtin_add_overflow(sum, r->bins[k], &sum)) return bad(err, "a histogram beyond 64 bits", i);
     if (sum != r->count) return bad(err, "the histogram does not add up to the count", i);
-    if (!(r->min <= r->max) || !(r->max - r->max == 0) || !(r->min - r->min == 0)) return bad(err, "minimum and maximum are no range", i);
+    if (!(r->min <= r->max) || !(r->max - r->max == 0) || !(r->min - r->min == 0))
+        return bad(err, "minimum and maximum are no range", i);
     const float magnitude = -r->min > r->max ? -r->min : r->max;     /* max, if min is above 0 */
-    if (r->exponent != (r->count ? pi_range_exponent(magnitude) : PI_MIN_EXPONENT)) return bad(err, "the histogram does not fit the range", i);
+    if (r->exponent != (r->count ? pi_range_exponent(magnitude) : PI_MIN_EXPONENT))
+        return bad(err, "the histogram does not fit the range", i);
     return 0;
 }
 
@@ -113,7 +118,8 @@ static int check_names(const precinfer_stats *s, struct precinfer_error *err)
     for (size_t i = 0; i < s->nvalues; i++) order[i] = (int)i;
     pi_sort_index(order, s->nvalues, name_before, s->values);
     for (size_t i = 1; !status && i < s->nvalues; i++)
-        if (!strcmp(s->values[order[i]]->name, s->values[order[i - 1]]->name)) status = bad(err, "a name that stands there twice", (size_t)order[i]);
+        if (!strcmp(s->values[order[i]]->name, s->values[order[i - 1]]->name))
+            status = bad(err, "a name that stands there twice", (size_t)order[i]);
     pi_free(&s->ctx->alloc, order);
     return status;
 }
@@ -133,13 +139,15 @@ static int get_samples(const struct pi_section *section, precinfer_stats *s, str
 {
     const size_t n = section->size / 8;
     if (section->size % 8 || n > PI_SKETCH || n > s->samples)
-        return pi_fail(err, PRECINFER_MALFORMED, "statistics file: %zu bytes of hashes of %llu samples", section->size, (unsigned long long)s->samples);
+        return pi_fail(err, PRECINFER_MALFORMED, "statistics file: %zu bytes of hashes of %llu samples", section->size,
+                       (unsigned long long)s->samples);
     uint64_t *h = pi_calloc(&s->ctx->alloc, n + 1, sizeof *h);
     if (!h) return pi_no_memory(err, n * sizeof *h);
     s->sketch = (struct pi_sketch){ h, n, 0, n };
     for (size_t i = 0; i < n; i++) {
         h[i] = pi_load_u64((const unsigned char *)section->data + 8 * i);
-        if (i && h[i] <= h[i - 1]) return pi_fail(err, PRECINFER_MALFORMED, "statistics file: sample hash %zu is not in order", i);
+        if (i && h[i] <= h[i - 1])
+            return pi_fail(err, PRECINFER_MALFORMED, "statistics file: sample hash %zu is not in order", i);
     }
     return 0;
 }

@@ -83,8 +83,10 @@ static int unsafe_pair(int x, int y)
 
 /* One quad of one panel, nr columns of 4, zero outside k0 .. kend and past the columns. */
 enum { QUAD = 4, MAX_QUAD_BYTES = 256 * QUAD };
-static void read_quad(int8_t *q, const struct pi_packing *p, const struct source *s, size_t seg, size_t j0, size_t k0, size_t kend)
+static void read_quad(int8_t *q, const struct pi_packing *p, const struct source *s, size_t seg, size_t j0, size_t k0,
+                      size_t kend)
 {
+    const int8_t *w = (const int8_t *)s->w + (ptrdiff_t)seg * s->ss;
     memset(q, 0, pi_k_group_bytes(p));
     for (size_t j = 0; j < p->nr && j0 + j < s->n; j++)
         for (size_t k = k0; k < k0 + QUAD && k < kend; k++) {
@@ -93,7 +95,7 @@ static void read_quad(int8_t *q, const struct pi_packing *p, const struct source
                 if (k / s->group != j / s->group) continue;
                 ks %= s->group;
             }
-            q[j * QUAD + k - k0] = ((const int8_t *)s->w)[(ptrdiff_t)seg * s->ss + (ptrdiff_t)ks * s->sk + (ptrdiff_t)(j0 + j) * s->sn];
+            q[j * QUAD + k - k0] = w[(ptrdiff_t)ks * s->sk + (ptrdiff_t)(j0 + j) * s->sn];
         }
 }
 /* How often a quad is stored: not at all when it is empty (pruned weights cost nothing), twice when it could saturate. */
@@ -212,8 +214,8 @@ void pi_pack_into(struct pi_packed *d, const struct pi_packing *p, const void *w
 }
 
 /* Taps are the k of one segment: block of nr channels after block, [tap / kr][channel][tap % kr]. */
-int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const void *w, size_t taps, size_t n,
-               ptrdiff_t st, ptrdiff_t sn, struct precinfer_error *err)
+int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const void *w, size_t taps,
+               size_t n, ptrdiff_t st, ptrdiff_t sn, struct precinfer_error *err)
 {
     const struct source s = { w, element(p), 1, taps, n, 0, 0, st, sn };
     *d = (struct pi_packed){ .p = p };
@@ -229,7 +231,8 @@ int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct p
     return PRECINFER_OK;
 }
 
-double pi_listed_growth(const struct pi_packing *p, const int8_t *w, size_t segs, size_t k, size_t n, ptrdiff_t ss, ptrdiff_t sk, ptrdiff_t sn)
+double pi_listed_growth(const struct pi_packing *p, const int8_t *w, size_t segs, size_t k, size_t n, ptrdiff_t ss, ptrdiff_t sk,
+                        ptrdiff_t sn)
 {
     const struct source s = { (const char *)w, 1, segs, k, n, 0, ss, sk, sn };
     struct pi_packed d;

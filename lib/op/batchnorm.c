@@ -15,7 +15,8 @@ static int check(struct precinfer_graph *g, struct pi_node *n, struct precinfer_
     PI_TRY(pi_attr_int(n, "spatial", 1, &spatial, err));
     b->per_element = n->opset < 9 && !spatial;
     if (training) return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "training_mode is %lld", (long long)training);
-    if (!(b->epsilon >= 0) || b->epsilon - b->epsilon != 0) return pi_node_fail(n, err, PRECINFER_MALFORMED, "epsilon is no finite positive number");
+    if (!(b->epsilon >= 0) || b->epsilon - b->epsilon != 0)
+        return pi_node_fail(n, err, PRECINFER_MALFORMED, "epsilon is no finite positive number");
     return pi_only_output(n, "statistics", err);
 }
 
@@ -34,7 +35,8 @@ static int check_parameter(const struct pi_infer *i, size_t slot)
     for (int64_t k = 0, n = t->data ? pi_elements(t) : 0; k < n; k++) {
         const float v = ((const float *)t->data)[k];
         if (v - v != 0 || (slot == 4 && !((double)v + b->epsilon > 0)))
-            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%s is not finite and positive at %lld", names[slot], (long long)k);
+            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%s is not finite and positive at %lld", names[slot],
+                                (long long)k);
     }
     return 0;
 }

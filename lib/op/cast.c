@@ -9,8 +9,8 @@ struct cast { uint8_t type; };
 /* ONNX's numbers of the types. */
 static enum pi_type type_of(int64_t onnx)
 {
-    static const uint8_t types[] = { PI_NONE, PI_F32, PI_U8, PI_S8, PI_U16, PI_S16, PI_S32, PI_S64, PI_NONE, PI_BOOL, PI_F16, PI_F64,
-                                     PI_U32, PI_U64, PI_NONE, PI_NONE, PI_BF16 };
+    static const uint8_t types[] = { PI_NONE, PI_F32, PI_U8, PI_S8, PI_U16, PI_S16, PI_S32, PI_S64, PI_NONE, PI_BOOL, PI_F16,
+                                     PI_F64, PI_U32, PI_U64, PI_NONE, PI_NONE, PI_BF16 };
     return onnx >= 0 && onnx < (int64_t)sizeof types ? (enum pi_type)types[onnx] : PI_NONE;
 }
 
@@ -20,7 +20,8 @@ static int check(struct precinfer_graph *g, struct pi_node *n, struct precinfer_
     (void)g;
     PI_TRY(pi_attr_int(n, "to", 0, &to, err));
     ((struct cast *)n->params)->type = (uint8_t)type_of(to);
-    if (type_of(to) == PI_NONE) return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "to is %lld, a type that is not supported", (long long)to);
+    if (type_of(to) == PI_NONE)
+        return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "to is %lld, a type that is not supported", (long long)to);
     return 0;
 }
 

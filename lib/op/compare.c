@@ -69,7 +69,8 @@ static void not_bool(const struct pi_elt *e)
 
 static int infer_logic(const struct pi_infer *i)
 {
-    if (i->in[0]->type != PI_BOOL) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "input 0 is %s", pi_type_name(i->in[0]->type));
+    if (i->in[0]->type != PI_BOOL)
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "input 0 is %s", pi_type_name(i->in[0]->type));
     return pi_infer_broadcast(i);
 }
 
@@ -92,7 +93,8 @@ LOGIC(Not, "Not", 1, 1, not_bool)
 static int infer_where(const struct pi_infer *i)
 {
     struct pi_tensor *out = &i->out[0];
-    if (i->in[0]->type != PI_BOOL) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the condition is %s", pi_type_name(i->in[0]->type));
+    if (i->in[0]->type != PI_BOOL)
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the condition is %s", pi_type_name(i->in[0]->type));
     if (i->in[1]->type != i->in[2]->type || i->in[1]->quantized)
         return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the choices are %s and %s", pi_type_name(i->in[1]->type),
                             pi_type_name(i->in[2]->type));

@@ -33,7 +33,8 @@ static int join(const struct pi_infer *i, size_t k, int axis)
         else if (t->dims[d] >= 0) out->dims[d] = t->dims[d];
     }
     if (!fits)
-        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "input %zu has shape %s, which does not join %s along axis %d", k,
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED,
+                            "input %zu has shape %s, which does not join %s along axis %d", k,
                             pi_dims_string(t, a, sizeof a), pi_dims_string(i->in[0], b, sizeof b), axis);
     int64_t *sum = &out->dims[axis];
     *sum = *sum >= 0 && t->dims[axis] >= 0 ? *sum + t->dims[axis] : pi_infer_open(i);
@@ -81,7 +82,8 @@ static int check_split(struct precinfer_graph *g, struct pi_node *n, struct prec
     if (n->opset < 13) PI_TRY(pi_attr_ints(n, "split", &s->sizes, &s->nsizes, err));
     PI_TRY(pi_attr_int(n, "num_outputs", (int64_t)n->nout, &s->outputs, err));
     if (n->opset >= 18 && s->outputs != (int64_t)n->nout)
-        return pi_node_fail(n, err, PRECINFER_MALFORMED, "num_outputs is %lld, the node has %zu outputs", (long long)s->outputs, n->nout);
+        return pi_node_fail(n, err, PRECINFER_MALFORMED, "num_outputs is %lld, the node has %zu outputs", (long long)s->outputs,
+                            n->nout);
     return 0;
 }
 
@@ -99,14 +101,17 @@ static int part(const struct pi_infer *i, int64_t dim, size_t k, int64_t *size)
     const struct pi_tensor *given = i->node->nin > 1 ? i->in[1] : NULL;
     const size_t n = given ? (size_t)(given->rank ? given->dims[0] : 1) : s->nsizes;
     *size = -1;
-    if (given && given->type != PI_S64) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "split is not a vector of int64");
+    if (given && given->type != PI_S64)
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "split is not a vector of int64");
     if ((given || s->sizes) && n != i->node->nout)
         return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%zu sizes for %zu outputs", n, i->node->nout);
     if (given && !given->data && !i->graph)
         return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "the sizes depend on data");
-    if (given) *size = given->data ? pi_int_at(given, (int64_t)k) : -1;
-    else if (s->sizes) *size = s->sizes[k];
-    else if (dim >= 0) *size = even_part(dim, i->node->nout, k);
+    if (given && given->data) *size = pi_int_at(given, (int64_t)k);
+    else if (!given && s->sizes) *size = s->sizes[k];
+    else if (!given && dim >= 0) *size = even_part(dim, i->node->nout, k);
+    else return 0;
+    if (*size < 0) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "size %zu is %lld", k, (long long)*size);
     return 0;
 }
 
@@ -119,8 +124,8 @@ static int infer_split(const struct pi_infer *i)
     const int64_t dim = i->in[0]->dims[axis];
     const int even = !s->sizes && (i->node->nin < 2 || !i->in[1]);
     if (even && i->node->opset < 18 && dim >= 0 && dim % (int64_t)i->node->nout != 0)
-        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "dimension %d of %lld does not split into %zu", axis, (long long)dim,
-                            i->node->nout);
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "dimension %d of %lld does not split into %zu", axis,
+                            (long long)dim, i->node->nout);
     PI_TRY(pi_infer_like(i));
     for (size_t k = 0; k < i->node->nout; k++) {
         int64_t size;
@@ -130,8 +135,8 @@ static int infer_split(const struct pi_infer *i)
         sum += size;
     }
     if (!open && dim >= 0 && sum != dim)
-        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the sizes add up to %lld, dimension %d has %lld", (long long)sum, axis,
-                            (long long)dim);
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the sizes add up to %lld, dimension %d has %lld",
+                            (long long)sum, axis, (long long)dim);
     return 0;
 }
 

@@ -29,8 +29,8 @@ static int check_indices(const struct pi_infer *i, int64_t dim)
     for (int64_t k = 0, n = pi_elements(t); k < n; k++) {
         const int64_t x = index_at(t, k);
         if (x < -dim || x >= dim)
-            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "index %lld is not in [%lld, %lld]", (long long)x, (long long)-dim,
-                                (long long)dim - 1);
+            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "index %lld is not in [%lld, %lld]", (long long)x,
+                                (long long)-dim, (long long)dim - 1);
     }
     return 0;
 }

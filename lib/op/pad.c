@@ -70,7 +70,8 @@ static int check_border(const struct pi_infer *i, int d, int64_t pad)
     const char *why = NULL;
     if (p->mode == CONSTANT || pad == 0) return 0;
     if (pad < 0) why = "is negative, which only mode constant takes";
-    else if (dim >= 0 && (p->mode == REFLECT ? pad >= dim : p->mode == WRAP ? pad > dim : dim == 0)) why = "is larger than what it repeats";
+    else if (dim >= 0 && (p->mode == REFLECT ? pad >= dim : p->mode == WRAP ? pad > dim : dim == 0))
+        why = "is larger than what it repeats";
     if (!why) return 0;
     return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "padding %lld of dimension %d (size %lld) %s", (long long)pad, d,
                         (long long)dim, why);
@@ -109,7 +110,8 @@ static int infer(const struct pi_infer *i)
     PI_TRY(pi_ints_of_input(i, 1, &pads));
     PI_TRY(pi_ints_of_input(i, 3, &axes));
     const struct pi_tensor *value = i->node->nin > 2 ? i->in[2] : NULL;
-    if (value && pi_elements(value) != 1) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the constant is not one element");
+    if (value && pi_elements(value) != 1)
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the constant is not one element");
     if (value && value->type != i->in[0]->type && value->type != PI_F32)
         return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "the constant is %s, the data %s", pi_type_name(value->type),
                             pi_type_name(i->in[0]->type));

@@ -16,7 +16,8 @@ struct pool {
 
 /* ---------------------------------------------------------------- attributes */
 
-static int per_axis(const struct pi_node *n, const char *name, int spatial, int64_t least, int64_t *v, struct precinfer_error *err)
+static int per_axis(const struct pi_node *n, const char *name, int spatial, int64_t least, int64_t *v,
+                    struct precinfer_error *err)
 {
     struct pi_ints ints;
     PI_TRY(pi_ints_of_attr(n, name, &ints, err));
@@ -51,7 +52,8 @@ static int check_padding(const struct pi_node *n, struct pool *p, struct precinf
         p->after[d] = pads.v[d + p->spatial];
         const int64_t most = (p->kernel[d] - 1) * p->dilation[d];
         if (p->before[d] < 0 || p->after[d] < 0 || p->before[d] > most || p->after[d] > most)
-            return pi_node_fail(n, err, PRECINFER_MALFORMED, "pads %lld and %lld of dimension %d are not between 0 and %lld, inside a window",
+            return pi_node_fail(n, err, PRECINFER_MALFORMED,
+                                "pads %lld and %lld of dimension %d are not between 0 and %lld, inside a window",
                                 (long long)p->before[d], (long long)p->after[d], d, (long long)most);
     }
     return 0;
@@ -65,7 +67,8 @@ static int check_pool(struct pi_node *n, enum pi_pool_op op, struct precinfer_er
     p->op = op;
     PI_TRY(pi_ints_of_attr(n, "kernel_shape", &kernel, err));
     if (kernel.n < 1 || kernel.n > MAX_SPATIAL)
-        return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "kernel_shape has %zu entries, 1 to %d are supported", kernel.n, (int)MAX_SPATIAL);
+        return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "kernel_shape has %zu entries, 1 to %d are supported", kernel.n,
+                            (int)MAX_SPATIAL);
     p->spatial = (int)kernel.n;
     PI_TRY(per_axis(n, "kernel_shape", p->spatial, 1, p->kernel, err));
     PI_TRY(per_axis(n, "strides", p->spatial, 1, p->stride, err));
@@ -108,7 +111,7 @@ static struct window window_of(const struct pool *p, int d, int64_t in)
         return w;
     }
     const int64_t room = in + w.before + w.after - reach;
-    if (room < 0) return w;
+    if (room < 0 && !p->ceil_mode) return w;
     w.out = (p->ceil_mode ? divide_up(room, w.stride) : room / w.stride) + 1;
     if (p->ceil_mode && (w.out - 1) * w.stride >= in + w.before) w.out--;
     return w;
@@ -287,7 +290,8 @@ const struct pi_opdef pi_op_AveragePool = {
 static int infer_global(const struct pi_infer *i, enum pi_pool_op op)
 {
     PI_TRY(infer_type(i, op));
-    if (i->in[0]->rank < 3) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "rank %d has no spatial dimension", i->in[0]->rank);
+    if (i->in[0]->rank < 3)
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "rank %d has no spatial dimension", i->in[0]->rank);
     PI_TRY(pi_infer_like(i));
     for (int d = 2; d < i->in[0]->rank; d++) {
         if (i->in[0]->dims[d] == 0) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "dimension %d is empty", d);
@@ -315,7 +319,8 @@ static void run_global_max(const struct pi_call *c) { run_global(c, PI_MAXPOOL);
 static void run_global_average(const struct pi_call *c) { run_global(c, PI_AVGPOOL); }
 
 const struct pi_opdef pi_op_GlobalMaxPool = {
-    .name = "GlobalMaxPool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_SPATIAL | PI_OP_PASS,
+    .name = "GlobalMaxPool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
+    .flags = PI_OP_SPATIAL | PI_OP_PASS,
     .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .infer = infer_global_max, .workspace = workspace_global, .run = run_global_max
 };
 const struct pi_opdef pi_op_GlobalAveragePool = {

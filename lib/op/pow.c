@@ -74,7 +74,8 @@ static float power(float x, double y)
         const float *a = e->a;                                                                                          \
         const T *b = e->b;                                                                                              \
         float *c = e->c;                                                                                                \
-        for (size_t i = 0; i < e->n; i++) c[i] = power(a[e->mode & PI_A_SCALAR ? 0 : i], (double)b[e->mode & PI_B_SCALAR ? 0 : i]); \
+        for (size_t i = 0; i < e->n; i++)                                                                               \
+            c[i] = power(a[e->mode & PI_A_SCALAR ? 0 : i], (double)b[e->mode & PI_B_SCALAR ? 0 : i]);                   \
     }
 KERNEL(pow_f32, float)
 KERNEL(pow_s32, int32_t)
@@ -102,5 +103,6 @@ static void run(const struct pi_call *c)
 
 /* Not in place: an exponent that stands still is read for every element. */
 const struct pi_opdef pi_op_Pow = {
-    .name = "Pow", .since = 7, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT, .infer = infer, .run = run
+    .name = "Pow", .since = 7, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT, .infer = infer,
+    .run = run
 };

@@ -71,7 +71,8 @@ static int reshape_dims(const struct pi_infer *i, const struct pi_ints *shape)
         else if (shape->v[d] < 0)
             return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "shape has %lld at %d", (long long)shape->v[d], d);
         if (shape->v[d] != 0 || r->allowzero) continue;
-        if (d >= in->rank) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "shape copies dimension %d of rank %d", d, in->rank);
+        if (d >= in->rank)
+            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "shape copies dimension %d of rank %d", d, in->rank);
         out->dims[d] = in->dims[d];
     }
     struct sides s;
@@ -93,7 +94,8 @@ static int infer_reshape(const struct pi_infer *i)
     PI_TRY(pi_ints_of_input(i, 1, &shape));
     if (!shape.present) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "no shape");
     if (shape.n > PI_MAX_RANK)
-        return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "rank %zu, at most %d is supported", shape.n, (int)PI_MAX_RANK);
+        return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "rank %zu, at most %d is supported", shape.n,
+                            (int)PI_MAX_RANK);
     pi_set_like(out, i->in[0]);
     out->rank = (int)shape.n;
     if (shape.known) return reshape_dims(i, &shape);

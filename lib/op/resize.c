@@ -62,8 +62,8 @@ static int check_10(struct precinfer_graph *g, struct pi_node *n, struct precinf
 
 static int check(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
-    static const char *const coordinates[] = { "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn",
-                                               "half_pixel_symmetric", NULL };
+    static const char *const coordinates[] = { "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
+                                               "tf_half_pixel_for_nn", "half_pixel_symmetric", NULL };
     static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
     static const char *const policies[] = { "stretch", "not_larger", "not_smaller", NULL };
     struct resize *r = n->params;
@@ -86,7 +86,8 @@ static int check(struct precinfer_graph *g, struct pi_node *n, struct precinfer_
 
 /* ---------------------------------------------------------------- what is resized to what */
 
-/* dims < 0: not known. A scale of 1 leaves a dimension alone. */
+/* A scale of 1 leaves a dimension alone, open or not. */
+#define UNKNOWN INT64_MIN
 struct spec { double scale[PI_MAX_RANK]; int64_t out[PI_MAX_RANK]; };
 
 static const struct pi_tensor *slot(const struct pi_node *n, const struct pi_tensor *const *in, size_t k)
@@ -109,7 +110,7 @@ static void resolve_scales(const struct resize *r, const struct pi_tensor *x, co
         const float f = scales ? scales->data ? pi_float_at(scales, (int64_t)k) : -1 : r->given[k];
         const float size = (float)x->dims[d] * f;               /* in f32, as everyone does: 10 * 0.7f is 7 */
         s->scale[d] = f;
-        if (f != 1) s->out[d] = x->dims[d] < 0 || f < 0 || !(size < 0x1p31f) ? -1 : (int64_t)size;
+        if (f != 1) s->out[d] = x->dims[d] < 0 || f < 0 || !(size < 0x1p31f) ? UNKNOWN : (int64_t)size;
     }
 }
 
@@ -122,7 +123,7 @@ static void resolve_sizes(const struct resize *r, const struct pi_tensor *x, con
     int open = 0;
     for (size_t k = 0; k < n; k++) {
         const int d = axis_of(r, k, x->rank);
-        s->out[d] = sizes->data ? pi_int_at(sizes, (int64_t)k) : -1;
+        s->out[d] = sizes->data ? pi_int_at(sizes, (int64_t)k) : UNKNOWN;
         s->scale[d] = x->dims[d] > 0 ? (double)s->out[d] / (double)x->dims[d] : 1;
         open |= s->out[d] < 0 || x->dims[d] < 0;
         if (k == 0 || (r->policy == NOT_LARGER ? s->scale[d] < common : s->scale[d] > common)) common = s->scale[d];
@@ -130,7 +131,7 @@ static void resolve_sizes(const struct resize *r, const struct pi_tensor *x, con
     for (size_t k = 0; r->policy != STRETCH && k < n; k++) {
         const int d = axis_of(r, k, x->rank);
         s->scale[d] = common;
-        s->out[d] = open ? -1 : floor_of((double)x->dims[d] * common + 0.5);
+        s->out[d] = open ? UNKNOWN : floor_of((double)x->dims[d] * common + 0.5);
     }
 }
 
@@ -146,7 +147,10 @@ static void resolve(const struct pi_node *n, const struct pi_tensor *const *in, 
     else resolve_scales(r, in[0], slot(n, in, r->scales), s);
 }
 
-static int is_resized(const struct spec *s, const struct pi_tensor *x, int d) { return s->scale[d] != 1 || s->out[d] != x->dims[d]; }
+static int is_resized(const struct spec *s, const struct pi_tensor *x, int d)
+{
+    return s->scale[d] != 1 || s->out[d] != x->dims[d];
+}
 
 /* ---------------------------------------------------------------- shapes */
 
@@ -158,7 +162,8 @@ static int check_vectors(const struct pi_infer *i, const struct pi_tensor *scale
     const size_t n = r->axes.n ? r->axes.n : (size_t)rank;
     if (!t && !r->given) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "neither scales nor sizes");
     if (t && (t->rank != 1 || (t->type != PI_F32 && t == scales) || (t->type != PI_S64 && t == sizes)))
-        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "scales or sizes is %s of rank %d", pi_type_name(t->type), t->rank);
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "scales or sizes is %s of rank %d", pi_type_name(t->type),
+                            t->rank);
     if (t ? t->dims[0] != (int64_t)n : r->ngiven != n)
         return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%lld scales or sizes for %zu dimensions",
                             (long long)(t ? t->dims[0] : (int64_t)r->ngiven), n);
@@ -169,7 +174,8 @@ static int check_vectors(const struct pi_infer *i, const struct pi_tensor *scale
     }
     for (size_t k = 0; t != sizes && k < n; k++) {
         const float f = !t ? r->given[k] : t->data ? pi_float_at(t, (int64_t)k) : 1;
-        if (!(f > 0) || f - f != 0) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "scale %zu is no finite positive number", k);
+        if (!(f > 0) || f - f != 0)
+            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "scale %zu is no finite positive number", k);
     }
     return 0;
 }
@@ -187,8 +193,8 @@ static int check_resized(const struct pi_infer *i, const struct spec *s)
                                 (long long)x->dims[d], (long long)s->out[d]);
     }
     if (r->linear && resized > MAX_RESIZED)
-        return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "linear over %d dimensions, at most %d are supported", resized,
-                            (int)MAX_RESIZED);
+        return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "linear over %d dimensions, at most %d are supported",
+                            resized, (int)MAX_RESIZED);
     return 0;
 }
 
@@ -222,7 +228,7 @@ static double coordinate(enum coordinates mode, double o, double scale, double i
     case PYTORCH_HALF_PIXEL: return out > 1 ? (o + 0.5) / scale - 0.5 : 0;
     case ALIGN_CORNERS: return out > 1 ? o * (in - 1) / (out - 1) : 0;
     case TF_HALF_PIXEL_FOR_NN: return (o + 0.5) / scale;
-    case HALF_PIXEL_SYMMETRIC: return in / 2 * (1 - out / (in * scale)) + (o + 0.5) / scale - 0.5;
+    case HALF_PIXEL_SYMMETRIC: return (in - 1) / 2 + (o + 0.5 - out / 2) / scale;  /* centre to centre */
     default: return o / scale;
     }
 }
@@ -295,15 +301,28 @@ static uint8_t narrowed(const struct job *j, float v)
     return (uint8_t)((int32_t)(x + 0x1.8p23f - 0x1.8p23f) + j->out.zp);     /* adds and takes away what rounds to even */
 }
 
-/* Two dimensions, f32: the common case, in a form that compilers vectorise. */
+/* Two dimensions, f32: the common case, along x and then y, in blocks that compilers make vectors of. */
+enum { LANES = 8 };
+
+static void blend_line(const float *a, const float *b, float u, float w, float r[LANES])
+{
+    for (int l = 0; l < LANES; l++) r[l] = a[l] * u + b[l] * w;
+}
+
 static void blend_plane(const char *const at[4], size_t n, const struct tap *y, const struct tap *x, float *c)
 {
-    const float *a00 = (const float *)at[0], *a01 = (const float *)at[1], *a10 = (const float *)at[2], *a11 = (const float *)at[3];
+    const float *a00 = (const float *)at[0], *a01 = (const float *)at[1];
+    const float *a10 = (const float *)at[2], *a11 = (const float *)at[3];
     const float yu = y->u, yw = y->w, xu = x->u, xw = x->w;
-    for (size_t k = 0; k < n; k++) {
-        const float top = a00[k] * xu + a01[k] * xw, bottom = a10[k] * xu + a11[k] * xw;
-        c[k] = top * yu + bottom * yw;
+    float top[LANES], bottom[LANES], r[LANES];
+    size_t k = 0;
+    for (; k + LANES <= n; k += LANES) {
+        blend_line(a00 + k, a01 + k, xu, xw, top);
+        blend_line(a10 + k, a11 + k, xu, xw, bottom);
+        blend_line(top, bottom, yu, yw, r);
+        memcpy(c + k, r, sizeof r);
     }
+    for (; k < n; k++) c[k] = (a00[k] * xu + a01[k] * xw) * yu + (a10[k] * xu + a11[k] * xw) * yw;
 }
 
 static void blend(const struct job *j, const char *const at[1 << MAX_RESIZED], const struct tap *const t[MAX_RESIZED], char *to)
@@ -312,7 +331,8 @@ static void blend(const struct job *j, const char *const at[1 << MAX_RESIZED], c
     if (j->resized == 2 && j->in.type == PI_F32) { blend_plane(at, j->n, t[0], t[1], (float *)to); return; }
     for (size_t k = 0; k < j->n; k++) {
         float v[1 << MAX_RESIZED] = { 0 };
-        for (int c = 0; c < corners; c++) v[c] = j->in.type == PI_F32 ? ((const float *)at[c])[k] : (float)((const uint8_t *)at[c])[k];
+        for (int c = 0; c < corners; c++)
+            v[c] = j->in.type == PI_F32 ? ((const float *)at[c])[k] : (float)((const uint8_t *)at[c])[k];
         const float x = blended(j, v, t);
         if (j->out.type == PI_F32) ((float *)to)[k] = x;
         else ((uint8_t *)to)[k] = narrowed(j, x);

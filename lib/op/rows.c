@@ -51,7 +51,8 @@ ptrdiff_t pi_rows_at(const struct pi_rows *r, size_t row)
 static void copy(char *to, ptrdiff_t to_step, const char *from, ptrdiff_t from_step, size_t n, size_t size)
 {
     if (size == 4) {
-        for (size_t i = 0; i < n; i++) *(uint32_t *)(to + (ptrdiff_t)i * to_step) = *(const uint32_t *)(from + (ptrdiff_t)i * from_step);
+        for (size_t i = 0; i < n; i++)
+            *(uint32_t *)(to + (ptrdiff_t)i * to_step) = *(const uint32_t *)(from + (ptrdiff_t)i * from_step);
         return;
     }
     for (size_t i = 0; i < n; i++) memcpy(to + (ptrdiff_t)i * to_step, from + (ptrdiff_t)i * from_step, size);

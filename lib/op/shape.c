@@ -141,7 +141,8 @@ static int check_constant(struct precinfer_graph *g, struct pi_node *n, struct p
                 : a->type == PI_ATTR_FLOATS ? (const void *)a->floats : (const void *)a->ints;
         return 0;
     }
-    return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "none of value, value_float, value_int, value_floats, value_ints is there");
+    return pi_node_fail(n, err, PRECINFER_UNSUPPORTED,
+                        "none of value, value_float, value_int, value_floats, value_ints is there");
 }
 
 static int infer_constant(const struct pi_infer *i)

@@ -47,8 +47,8 @@ static int check_lengths(const struct pi_infer *i, const struct spec *s)
     const size_t n = s->starts.n;
     if (!s->starts.present || !s->ends.present) return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "no starts or no ends");
     if (s->ends.n != n || (s->axes.present && s->axes.n != n) || (s->steps.present && s->steps.n != n))
-        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%zu starts, %zu ends, %zu axes, %zu steps", n, s->ends.n, s->axes.n,
-                            s->steps.n);
+        return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%zu starts, %zu ends, %zu axes, %zu steps", n, s->ends.n,
+                            s->axes.n, s->steps.n);
     if (!s->axes.present && n > (size_t)i->in[0]->rank)
         return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "%zu starts for rank %d", n, i->in[0]->rank);
     return 0;

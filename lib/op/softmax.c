@@ -117,7 +117,8 @@ static void run(const struct pi_call *c)
 }
 
 const struct pi_opdef pi_op_Softmax = {
-    .name = "Softmax", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE,
+    .name = "Softmax", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
+    .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE,
     .params_bytes = sizeof(struct softmax), .check = check_softmax, .infer = infer, .workspace = workspace, .run = run
 };
 const struct pi_opdef pi_op_LogSoftmax = {

@@ -23,7 +23,8 @@ static int infer(const struct pi_infer *i)
     out->rank = in->rank;
     for (int d = 0; d < in->rank; d++) {
         if (perm->present && (perm->v[d] < 0 || perm->v[d] >= in->rank || (seen >> perm->v[d] & 1)))
-            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "perm is no permutation: %lld at %d", (long long)perm->v[d], d);
+            return pi_node_fail(i->node, i->err, PRECINFER_MALFORMED, "perm is no permutation: %lld at %d",
+                                (long long)perm->v[d], d);
         seen |= 1u << source(perm, in->rank, d);
         out->dims[d] = in->dims[source(perm, in->rank, d)];
     }

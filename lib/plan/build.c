@@ -54,7 +54,11 @@ static int layouts_coincide(const struct builder *b, int value)
     for (int i = 2; i < t->rank; i++) if (t->dims[i] != 1) return 0;
     return 1;
 }
-static enum pi_form form_of(const struct pi_place *q) { return q->quantized ? PI_FORM_U8 : q->type == PI_BF16 ? PI_FORM_BF16 : PI_FORM_NATIVE; }
+static enum pi_form form_of(const struct builder *b, const struct pi_place *q)
+{
+    if (q->type == b->p->g->values[q->value].t.type) return PI_FORM_NATIVE;
+    return q->quantized ? PI_FORM_U8 : PI_FORM_BF16;
+}
 static void set_form(const struct builder *b, struct pi_place *q, enum pi_form form)
 {
     const struct pi_lowered_value *l = &b->p->values[q->value];
@@ -66,7 +70,7 @@ static int find(const struct builder *b, int value, enum pi_form form, int layou
 {
     for (size_t i = 0; i < b->p->nplaces; i++) {
         const struct pi_place *q = &b->p->places[i];
-        if (q->value == value && form_of(q) == form && (layout == LAYOUT_ANY || q->channels_last == layout || rank_of(b, value) < 3))
+        if (q->value == value && form_of(b, q) == form && (layout == LAYOUT_ANY || q->channels_last == layout || rank_of(b, value) < 3))
             return (int)i;
     }
     return -1;
@@ -103,7 +107,7 @@ static int need(struct builder *b, int value, enum pi_form form, int layout, int
     if (at < 0) {                       /* convert where it lies: the fewest bytes are then moved between layouts */
         const int home = b->p->value_place[value];
         if (home < 0) return pi_fail(b->err, PRECINFER_MALFORMED, "value '%s' is used before it is computed", b->p->g->values[value].name);
-        const enum pi_form from = form_of(&b->p->places[home]);
+        const enum pi_form from = form_of(b, &b->p->places[home]);
         if (from != PI_FORM_NATIVE && form != PI_FORM_NATIVE) {     /* u8 <-> bf16 by way of f32 */
             int f32;
             PI_TRY(need(b, value, PI_FORM_NATIVE, LAYOUT_ANY, &f32));
@@ -151,7 +155,7 @@ static int add_node(struct builder *b, int index)
     }
     if (n->fused.has_res) {
         const int v = n->fused.res, home = p->value_place[v];
-        enum pi_form f = home < 0 ? PI_FORM_NATIVE : form_of(&p->places[home]);
+        enum pi_form f = home < 0 ? PI_FORM_NATIVE : form_of(b, &p->places[home]);
         if (l->precision == PRECINFER_PRECISION_INT8 && p->values[v].has_scale) f = PI_FORM_U8;
         else if (f == PI_FORM_U8 || l->precision == PRECINFER_PRECISION_F32) f = PI_FORM_NATIVE;
         PI_TRY(need(b, v, f, last ? LAYOUT_LAST : LAYOUT_ROW, &res));

@@ -469,3 +469,34 @@ enum precinfer_status precinfer_session_info(const precinfer_session *s, struct 
     info->workspace_bound_bytes = s->bound_bytes;
     return PRECINFER_OK;
 }
+
+/* Multiply-adds: every output element meets one column of the weights; of a transposed convolution, every input element. */
+static uint64_t macs_of(const struct precinfer_session *s, const struct pi_step *step, const struct pi_node *n)
+{
+    if (!(n->op->flags & PI_OP_WEIGHTS) || step->nin < 2 || step->in[0] < 0 || step->in[1] < 0 || step->out[0] < 0) return 0;
+    const struct pi_tensor *a = &s->t[step->in[0]], *w = &s->t[step->in[1]], *y = &s->t[step->out[0]];
+    const uint64_t weights = (uint64_t)pi_elements(w), in = (uint64_t)pi_elements(a), out = (uint64_t)pi_elements(y);
+    if (!strcmp(n->op->name, "ConvTranspose")) return w->dims[0] > 0 ? in * (weights / (uint64_t)w->dims[0]) : 0;
+    if (n->op->flags & PI_OP_SPATIAL) return w->dims[0] > 0 ? out * (weights / (uint64_t)w->dims[0]) : 0;
+    if (!strcmp(n->op->name, "MatMul")) return a->rank ? out * (uint64_t)a->dims[a->rank - 1] : 0;
+    const uint64_t columns = y->rank ? (uint64_t)y->dims[y->rank - 1] : 1;      /* Gemm: w is k x columns or its transpose */
+    return columns ? out * (weights / columns) : 0;
+}
+
+enum precinfer_status precinfer_session_layer_work(const precinfer_session *s, size_t i, struct precinfer_layer_work *work)
+{
+    if (!s || !work || i >= s->p->nsteps) return PRECINFER_INVALID;
+    const struct pi_step *step = &s->p->steps[i];
+    const struct pi_node *n = step->node >= 0 ? &s->p->g->nodes[step->node] : NULL;
+    *work = (struct precinfer_layer_work){ 0 };
+    if (step->alias || is_host(s, step)) return PRECINFER_OK;
+    for (int j = 0; j < step->nin; j++) {
+        if (step->in[j] < 0) continue;
+        uint64_t *bytes = place_of(s, step->in[j])->constant ? &work->weight_bytes : &work->input_bytes;
+        if (!n || !(n->op->flags & PI_OP_SHAPE)) *bytes += bytes_of(&s->t[step->in[j]]);
+    }
+    if (step->res >= 0) work->input_bytes += bytes_of(&s->t[step->res]);
+    for (int j = 0; j < step->nout; j++) if (step->out[j] >= 0) work->output_bytes += bytes_of(&s->t[step->out[j]]);
+    if (n) work->macs = macs_of(s, step, n);
+    return PRECINFER_OK;
+}

@@ -9,14 +9,17 @@ static int finite(float x) { return x - x == 0; }
 int pi_preprocessing_check(const struct precinfer_preprocessing *p, const char *where, struct precinfer_error *err)
 {
     if (!p->given) return 0;
-    if (!finite(p->divide) || p->divide == 0) return pi_fail(err, PRECINFER_MALFORMED, "%s.divide: must be finite and not 0", where);
+    if (!finite(p->divide) || p->divide == 0)
+        return pi_fail(err, PRECINFER_MALFORMED, "%s.divide: must be finite and not 0", where);
     if (p->channels < 0 || p->channels > MOST)
         return pi_fail(err, PRECINFER_MALFORMED, "%s.mean: %d channels; at most %d", where, p->channels, MOST);
     for (int i = 0; i < p->channels; i++) {
         if (!finite(p->mean[i])) return pi_fail(err, PRECINFER_MALFORMED, "%s.mean[%d]: must be finite", where, i);
-        if (!finite(p->std[i]) || p->std[i] == 0) return pi_fail(err, PRECINFER_MALFORMED, "%s.std[%d]: must be finite and not 0", where, i);
+        if (!finite(p->std[i]) || p->std[i] == 0)
+            return pi_fail(err, PRECINFER_MALFORMED, "%s.std[%d]: must be finite and not 0", where, i);
     }
-    if ((unsigned)p->layout > PRECINFER_NHWC) return pi_fail(err, PRECINFER_MALFORMED, "%s.layout: must be model, nchw or nhwc", where);
+    if ((unsigned)p->layout > PRECINFER_NHWC)
+        return pi_fail(err, PRECINFER_MALFORMED, "%s.layout: must be model, nchw or nhwc", where);
     return 0;
 }
 

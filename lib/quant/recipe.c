@@ -52,11 +52,14 @@ static int good_scale(float s) { return s > 0 && s - s == 0; }
 static int check_node(const struct pi_recipe_node *n, struct precinfer_error *err)
 {
     if (!*n->name) return pi_fail(err, PRECINFER_MALFORMED, "nodes: a node without a name");
-    if (n->precision > PRECINFER_PRECISION_INT8) return pi_fail(err, PRECINFER_MALFORMED, "nodes.%s.precision: must be f32, bf16 or int8", n->name);
+    if (n->precision > PRECINFER_PRECISION_INT8)
+        return pi_fail(err, PRECINFER_MALFORMED, "nodes.%s.precision: must be f32, bf16 or int8", n->name);
     if (n->algorithm)
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "nodes.%s.algorithm: '%s' is not known to this version", n->name, n->algorithm);
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "nodes.%s.algorithm: '%s' is not known to this version", n->name,
+                       n->algorithm);
     if (n->precision == PRECINFER_PRECISION_INT8 && !n->nscales)
-        return pi_fail(err, PRECINFER_MALFORMED, "nodes.%s.weight_scales: missing, and int8 needs one for each output channel", n->name);
+        return pi_fail(err, PRECINFER_MALFORMED, "nodes.%s.weight_scales: missing, and int8 needs one for each output channel",
+                       n->name);
     for (size_t i = 0; i < n->nscales; i++)
         if (!good_scale(n->scales[i]))
             return pi_fail(err, PRECINFER_MALFORMED, "nodes.%s.weight_scales[%zu]: must be above 0 and finite", n->name, i);
@@ -81,9 +84,11 @@ int pi_recipe_add_node(precinfer_recipe *r, const struct pi_recipe_node *node, s
 int pi_recipe_add_value(precinfer_recipe *r, const struct pi_recipe_value *value, struct precinfer_error *err)
 {
     if (!*value->name) return pi_fail(err, PRECINFER_MALFORMED, "values: a value without a name");
-    if (!good_scale(value->scale)) return pi_fail(err, PRECINFER_MALFORMED, "values.%s.scale: must be above 0 and finite", value->name);
+    if (!good_scale(value->scale))
+        return pi_fail(err, PRECINFER_MALFORMED, "values.%s.scale: must be above 0 and finite", value->name);
     if (value->zero_point < 0 || value->zero_point > 255)
-        return pi_fail(err, PRECINFER_MALFORMED, "values.%s.zero_point: %d is not in 0 to 255", value->name, (int)value->zero_point);
+        return pi_fail(err, PRECINFER_MALFORMED, "values.%s.zero_point: %d is not in 0 to 255", value->name,
+                       (int)value->zero_point);
     PI_TRY(grow(r, (void **)&r->values, r->nvalues, &r->cvalues, sizeof *r->values, err));
     struct pi_recipe_value v = *value;
     v.name = pi_arena_string(&r->arena, value->name, strlen(value->name));
@@ -159,11 +164,13 @@ int pi_recipe_finish(precinfer_recipe *r, struct precinfer_error *err)
     pi_sort_index(r->value_order, r->nvalues, value_before, r->values);
     for (size_t i = 1; i < r->nnodes; i++) {
         const char *name = r->nodes[r->node_order[i]].name;
-        if (!strcmp(name, r->nodes[r->node_order[i - 1]].name)) return pi_fail(err, PRECINFER_MALFORMED, "nodes.%s: stands there twice", name);
+        if (!strcmp(name, r->nodes[r->node_order[i - 1]].name))
+            return pi_fail(err, PRECINFER_MALFORMED, "nodes.%s: stands there twice", name);
     }
     for (size_t i = 1; i < r->nvalues; i++) {
         const char *name = r->values[r->value_order[i]].name;
-        if (!strcmp(name, r->values[r->value_order[i - 1]].name)) return pi_fail(err, PRECINFER_MALFORMED, "values.%s: stands there twice", name);
+        if (!strcmp(name, r->values[r->value_order[i - 1]].name))
+            return pi_fail(err, PRECINFER_MALFORMED, "values.%s: stands there twice", name);
     }
     struct pi_bytes canonical = { .a = &r->ctx->alloc };
     encode(r, 1, &canonical);
@@ -245,7 +252,8 @@ static int decode(struct pi_reader *in, precinfer_recipe *r, struct pi_arena *sc
 {
     struct precinfer_preprocessing p;
     const unsigned encoding = pi_get_u8(in);
-    if (!in->failed && encoding != ENCODING) return pi_fail(err, PRECINFER_UNSUPPORTED, "recipe: encoding %u; this version reads %d", encoding, ENCODING);
+    if (!in->failed && encoding != ENCODING)
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "recipe: encoding %u; this version reads %d", encoding, ENCODING);
     r->model_hash = pi_get_u64(in);
     pi_preprocessing_decode(in, &p);
     if (in->failed) return torn(err, in);
@@ -256,7 +264,8 @@ static int decode(struct pi_reader *in, precinfer_recipe *r, struct pi_arena *sc
     return pi_recipe_finish(r, err);
 }
 
-int pi_recipe_decode(precinfer_context *ctx, const void *bytes, size_t size, precinfer_recipe **recipe, struct precinfer_error *err)
+int pi_recipe_decode(precinfer_context *ctx, const void *bytes, size_t size, precinfer_recipe **recipe,
+                     struct precinfer_error *err)
 {
     struct pi_reader in = { bytes, size, 0, 0 };
     struct pi_arena scratch = { .a = &ctx->alloc };

@@ -43,9 +43,11 @@ const struct pi_recipe_value *pi_recipe_value(const precinfer_recipe *r, const c
 
 /* Binary, little-endian. decode takes all of the bytes and finishes the recipe. */
 void pi_recipe_encode(const precinfer_recipe *r, struct pi_bytes *out);
-int pi_recipe_decode(precinfer_context *ctx, const void *bytes, size_t size, precinfer_recipe **recipe, struct precinfer_error *err);
+int pi_recipe_decode(precinfer_context *ctx, const void *bytes, size_t size, precinfer_recipe **recipe,
+                     struct precinfer_error *err);
 
-/* Preprocessing, which statistics and plans hold too. Two are the same when they do the same: means beyond `channels` do not count. */
+/* Preprocessing, which statistics and plans hold too. Two are the same when they do the same: means beyond
+ * `channels` do not count. */
 int pi_preprocessing_check(const struct precinfer_preprocessing *p, const char *where, struct precinfer_error *err);
 int pi_preprocessing_same(const struct precinfer_preprocessing *a, const struct precinfer_preprocessing *b);
 void pi_preprocessing_encode(const struct precinfer_preprocessing *p, struct pi_bytes *out);

@@ -1,0 +1,44 @@
+/* precinfer verify: a plan file against the model that it was made from. */
+#include "tool.h"
+
+static int verify(const struct options *o, precinfer_context *ctx)
+{
+    struct model plan = { 0 }, reference = { .path = o->reference };
+    struct evaluation e = { .ctx = ctx, .model = &reference, .model_path = o->reference };
+    struct precinfer_preprocessing pre, in_file;
+    struct precinfer_plan_info info;
+    char why[300];
+    int stored, verdict = 0, code = load_model(ctx, o->files.items[0], &plan);
+    if (!code && !plan.plan) code = fail(EXIT_USAGE, "cannot load the plan", o->files.items[0], "it is a model; verify takes a plan");
+    if (!code) code = load_graph(ctx, o->reference, &reference.graph);
+    if (!code) code = check_shapes(o, &reference);
+    if (!code && !precinfer_plan_info(plan.plan, &info) && info.model_hash != precinfer_graph_hash(reference.graph))
+        code = fail(EXIT_USAGE, "wrong reference", o->reference, "%s was made from another model", o->files.items[0]);
+    if (!code) {
+        in_file = model_preprocessing(&plan);
+        code = resolve_preprocessing(o, &in_file, o->files.items[0], &pre, &stored);
+    }
+    const struct data_request r = { o->data, o->labels, o->skip, 0, o->batch };
+    if (!code) code = open_data(o, ctx, &reference, &r, &pre, stored, &e.data);
+    e.candidate = plan.plan;
+    if (!code) code = evaluate(o, &e, &verdict, why, sizeof why);
+    precinfer_data_free(e.data);
+    if (!code && verdict) code = fail(verdict, verdict == EXIT_FAILED ? "the plan failed" : "not enough samples", o->files.items[0], "%s", why);
+    free_model(&plan);
+    free_model(&reference);
+    return code;
+}
+
+int run_verify(const struct options *o)
+{
+    precinfer_context *ctx;
+    if (o->files.n != 1) return fail(EXIT_USAGE, "verify wants one plan", NULL, "%zu files are given", o->files.n);
+    if (!o->reference) return fail(EXIT_USAGE, "reference missing", "--reference", "a plan is verified against its f32 model");
+    if (!o->data) return fail(EXIT_USAGE, "data missing", "--data", "there is nothing to verify on");
+    int code = check_target(o->json);
+    if (!code) code = open_context(o, 1, &ctx);
+    if (code) return code;
+    code = verify(o, ctx);
+    close_context(ctx);
+    return code;
+}
