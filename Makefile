@@ -178,6 +178,13 @@ $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
 	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
 .PHONY: fuzz $(FUZZ:%=fuzz-%)
 
+# ---------------------------------------------------------------- the main job
+# On what is in the repository: FP32 model in, verified INT8 plan out.
+demo: $(B)/precinfer
+	$(B)/precinfer convert examples/digits/digits.onnx -o $(B)/digits.precinfer --precision int8 \
+	    --calibrate examples/digits/calibration.npy --divide 16 \
+	    --verify examples/digits/evaluation.npy --labels examples/digits/evaluation_labels.npy --min-agreement 0.98 --max-drop 1.5pt
+
 # ---------------------------------------------------------------- install
 SUBST = sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g; s|@SONAME@|$(SONAME)|g; s|@LIBS_PRIVATE@|$(strip $(LIBS))|g'
 D = $(DESTDIR)$(PREFIX)
