@@ -116,8 +116,8 @@ static int fold_batchnorm(precinfer_graph *g, struct pi_node *p, struct pi_node 
         fb[j] = (float)(((b ? (double)((const float *)b->data)[j] : 0.0) - (double)m[j]) * a[j] + (double)t[j]);
         bad |= !(d > 0) || !(a[j] - a[j] == 0) || !(fb[j] - fb[j] == 0);
     }
-    const struct pi_weight_walk k = pi_weight_walk(g, p);
-    for (size_t i = 0; i < count; i++) fw[i] = (float)((double)((const float *)w->data)[i] * a[pi_weight_channel(&k, i)]);
+    const struct pi_weight_layout l = pi_layout_of(g, p);
+    for (size_t i = 0; i < count; i++) fw[i] = (float)((double)((const float *)w->data)[i] * a[pi_layout_channel(&l, i)]);
     pi_free(&g->ctx->alloc, a);
     if (bad) return pi_node_fail(bn, err, PRECINFER_UNSUPPORTED, "a scale, variance or shift is not finite or the variance not positive");
     int vw, vb;

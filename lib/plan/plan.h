@@ -9,6 +9,7 @@
 #include "../graph/graph.h"
 #include "../kern/choose.h"
 #include "../quant/recipe.h"
+#include "../quant/weights.h"
 
 /* ---------------------------------------------------------------- fuse.c */
 
@@ -23,9 +24,7 @@ int pi_has_weights(const precinfer_graph *g, const struct pi_node *n);
 /* What strict watches: any Conv, ConvTranspose and Gemm, and a MatMul with a constant B of any rank. */
 int pi_is_layer_with_weights(const precinfer_graph *g, const struct pi_node *n);
 size_t pi_weight_channels(const precinfer_graph *g, const struct pi_node *n);  /* output channels               */
-struct pi_weight_walk { size_t count, channels, groups, group, outer, inner; };
-struct pi_weight_walk pi_weight_walk(const precinfer_graph *g, const struct pi_node *n);
-size_t pi_weight_channel(const struct pi_weight_walk *k, size_t i);     /* output channel of weight element i    */
+struct pi_weight_layout pi_layout_of(const precinfer_graph *g, const struct pi_node *n);
 
 /* ---------------------------------------------------------------- lower.c */
 
@@ -47,7 +46,7 @@ int pi_u8_capable(const precinfer_graph *g, const struct pi_node *n);
 /* Is input i of a node without weights data (not a shape, an index, a bound)? */
 int pi_data_input(const precinfer_graph *g, const struct pi_node *n, size_t i);
 /* s8 = rne(w / scale[channel]) in [-127, 127], the quotient in double. */
-void pi_quantize_weights(const float *w, const struct pi_weight_walk *k, const float *scale, int8_t *q);
+void pi_quantize_weights(const float *w, const struct pi_weight_layout *l, const float *scale, int8_t *q);
 /* The first column (+ 1) whose s32 sum could overflow for some input; 0: none. */
 size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, const int8_t *q, const float *scale, float sx, int32_t zp);
 
