@@ -10,6 +10,13 @@ int pi_has_weights(const precinfer_graph *g, const struct pi_node *n)
     return strcmp(n->op->name, "MatMul") || w->rank == 2;
 }
 
+/* A product of two activations has no weights, though its operator may. */
+int pi_is_layer_with_weights(const precinfer_graph *g, const struct pi_node *n)
+{
+    if (!(n->op->flags & PI_OP_WEIGHTS) || n->nin < 2 || n->in[1] < 0) return 0;
+    return strcmp(n->op->name, "MatMul") || g->values[n->in[1]].t.data != NULL;
+}
+
 struct pi_weight_layout pi_layout_of(const precinfer_graph *g, const struct pi_node *n)
 {
     return pi_weight_layout(n, &g->values[n->in[1]].t);
