@@ -89,6 +89,7 @@ enum precinfer_status precinfer_graph_constant(precinfer_graph *graph, const cha
     memcpy(t.dims, value->dims, sizeof t.dims);
     for (int i = 0; i < t.rank; i++)
         NEED(t.dims[i] >= 0, "a dimension of the constant is negative");
+    NEED(!pi_graph_check_dims(&t), "the constant is too large");
     pi_row_major(&t);
     NEED(t.data || !pi_elements(&t), "the constant's data is NULL");
     return (enum precinfer_status)pi_graph_add_constant(graph, name, &t, 0, &index, err);
