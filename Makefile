@@ -80,7 +80,7 @@ $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
 # builds and runs that file alone.
-TEST_SRC := $(filter-out test/main.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c,$(wildcard test/*.c))
 T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
@@ -99,8 +99,27 @@ $(B)/test/tool_%.o: override CFLAGS += -DPI_TOOL='"$(B)/precinfer"'
 $(B)/run-tests: | $(if $(filter tool_%,$(T)),$(B)/precinfer)
 $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
-check: $(B)/run-tests
+# With T: those suites alone.
+check: $(B)/run-tests $(if $(filter file,$(origin T)),check-examples)
 	$(B)/run-tests
+# All 2^32 floats through conversions, unary functions and quantization; hours. ROWS='exp_*' takes those alone.
+ROWS ?= *
+exhaustive: $(B)/exhaustive
+	$(B)/exhaustive '$(ROWS)'
+$(B)/exhaustive: $(B)/test/exhaustive.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
+.PHONY: exhaustive
+
+# ---------------------------------------------------------------- examples
+# Plain C99 against the public header and the static library alone. Each has to return 0.
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c),$(wildcard examples/[0-9]*.c)))
+EXAMPLE_FLAGS := -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes -g $(OPT) -Iinclude $(EXTRA)
+$(B)/examples/%: examples/%.c include/precinfer.h $(B)/libprecinfer.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(EXAMPLE_FLAGS) $< $(B)/libprecinfer.a -o $@ $(LDFLAGS) $(LIBS) -lpthread
+examples: $(EXAMPLES)
+check-examples: $(EXAMPLES)
+	@for e in $^; do $$e > $$e.out 2>&1 && echo "$$e: ok" || { echo "$$e: failed"; cat $$e.out; exit 1; }; done
 
 # ---------------------------------------------------------------- bench
 # bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
@@ -147,9 +166,13 @@ FUZZ ?= $(basename $(notdir $(wildcard test/fuzz/*.c)))
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= $(firstword $(foreach c,clang clang-14,$(shell command -v $(c))))
 SANITIZE_FUZZ := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Targets run on the ref kernels: vector code is only linked, and clang would take minutes for some of it.
+ifeq ($(VARIANT),fuzz)
+$(foreach i,$(filter-out ref,$(ISAS)),$(B)/kernels/$(i)/%.o): override CC := gcc
+$(B)/lib/%.o $(B)/kernels/ref/%.o $(B)/fuzz-%: private override CFLAGS += $(SANITIZE_FUZZ) -fsanitize=fuzzer-no-link
+endif
 fuzz:
-	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(FUZZ_CC) OPT=-O1 EXTRA="$(SANITIZE_FUZZ) -fsanitize=fuzzer-no-link" \
-	    LDFLAGS="$(SANITIZE_FUZZ)" $(FUZZ:%=fuzz-%)
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(FUZZ_CC) OPT=-O1 EXTRA=-Wno-unknown-warning-option $(FUZZ:%=fuzz-%)
 $(B)/fuzz-%: test/fuzz/%.c $(B)/internal.a
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
 $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
@@ -157,6 +180,13 @@ $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
 	$(B)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
 	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
 .PHONY: fuzz $(FUZZ:%=fuzz-%)
+
+# ---------------------------------------------------------------- the main job
+# On what is in the repository: FP32 model in, verified INT8 plan out.
+demo: $(B)/precinfer
+	$(B)/precinfer convert examples/digits/digits.onnx -o $(B)/digits.precinfer --precision int8 \
+	    --calibrate examples/digits/calibration.npy --divide 16 \
+	    --verify examples/digits/evaluation.npy --labels examples/digits/evaluation_labels.npy --min-agreement 0.98 --max-drop 1.5pt
 
 # ---------------------------------------------------------------- install
 SUBST = sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g; s|@SONAME@|$(SONAME)|g; s|@LIBS_PRIVATE@|$(strip $(LIBS))|g'
@@ -191,5 +221,5 @@ tsan:
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check check-emulated install check-install lint lint-planted asan tsan lint-asm clean FORCE
+.PHONY: all check examples check-examples check-emulated install check-install lint lint-planted asan tsan lint-asm clean FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d

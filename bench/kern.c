@@ -53,7 +53,8 @@ static struct pi_gemm problem_of(const struct g_shape *s, enum pi_type a, const 
 {
     const size_t e = h_type_size(a), taps = s->kh ? s->kh * s->kw : 1, oe = a == PI_U8 ? 1 : 4;
     return (struct pi_gemm){ .m = s->m, .n = s->n, .k = s->k, .segs = taps, .a = x->a, .asize = e, .lda = (ptrdiff_t)(s->k * e),
-                             .at = x->at, .image_m = s->m, .zero = x->zero, .skip_padding = 1, .c = c, .ldc = (ptrdiff_t)(s->n * oe),
+                             .at = x->at, .image_m = s->m, .zero = x->zero, .skip_padding = 1, .c = c,
+                                 .ldc = (ptrdiff_t)(s->n * oe),
                              .csize = oe, .epi = &x->epi.e };
 }
 static void prepare(struct job *j, const struct g_shape *s, const struct operands *x, const struct g_row *g, int alone)
@@ -63,7 +64,8 @@ static void prepare(struct job *j, const struct g_shape *s, const struct operand
     if (alone) j->heights[0] = g->row;
     else g_heights(g, j->heights);
     j->o = problem_of(s, g->row->a, x, big(NULL, x->bytes, 64));
-    if (pi_pack(&memory, &j->b, g->row->packing, x->w, taps, s->k, s->n, taps * s->k, (ptrdiff_t)(s->n * s->k), 1, (ptrdiff_t)s->k, 0, NULL))
+    if (pi_pack(&memory, &j->b, g->row->packing, x->w, taps, s->k, s->n, taps * s->k, (ptrdiff_t)(s->n * s->k), 1,
+                (ptrdiff_t)s->k, 0, NULL))
         exit(1);
     const size_t dense = (s->n + g->row->packing->nr - 1) / g->row->packing->nr * taps * ((s->k + 3) / 4);
     j->growth = g->row->packing->listed ? (double)j->b.groups / (double)dense : 1;
@@ -84,7 +86,8 @@ static void operands_new(struct operands *x, const struct g_shape *s, enum pi_ty
     const size_t e = h_type_size(a), taps = s->kh ? s->kh * s->kw : 1, an = s->kh ? s->h * s->w * s->k : s->m * s->k;
     struct job j;
     *x = (struct operands){ .a = big(NULL, an * e, 64), .w = big(NULL, taps * s->k * s->n * h_type_size(b), 64),
-                            .zero = big(NULL, s->k * e, 64), .at = s->kh ? g_taps(s, e) : NULL, .bytes = s->m * s->n * (a == PI_U8 ? 1 : 4) };
+                            .zero = big(NULL, s->k * e, 64), .at = s->kh ? g_taps(s, e) : NULL,
+                                .bytes = s->m * s->n * (a == PI_U8 ? 1 : 4) };
     h_reseed(1);
     h_fill(x->a, a, an, a == PI_BF16 ? H_SMALL : H_RANDOM);
     h_fill(x->w, b, taps * s->k * s->n, a == PI_BF16 ? H_SMALL : a == PI_U8 ? H_LAPLACE : H_RANDOM);
@@ -182,7 +185,8 @@ static void tsv_open(const char *path)
     struct pi_cpu cpu;
     pi_cpu_detect(&cpu);
     const char *vendor = !strcmp(cpu.vendor, "AuthenticAMD") ? "amd" : !strcmp(cpu.vendor, "GenuineIntel") ? "intel" : cpu.vendor;
-    if (!stat(path, &st) && S_ISDIR(st.st_mode)) snprintf(tsv_path, sizeof tsv_path, "%s/%s-%u-%u.tsv", path, vendor, cpu.family, cpu.model);
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) snprintf(tsv_path, sizeof tsv_path, "%s/%s-%u-%u.tsv", path, vendor, cpu.family,
+                                                          cpu.model);
     else snprintf(tsv_path, sizeof tsv_path, "%s", path);
     FILE *f = fopen(tsv_path, "r");
     if (!f) return;
@@ -211,7 +215,8 @@ static void tsv_put(const struct g_row *g, double percent, double gops)
 #else
     const char *compiler = "gcc " __VERSION__;
 #endif
-    snprintf(line, LINE, "%s\t%016llx\t%s\t%.0f\t%.1f\t%s\t%s", g->row->name, (unsigned long long)code_of(g), compiler, percent, gops, commit, date);
+    snprintf(line, LINE, "%s\t%016llx\t%s\t%.0f\t%.1f\t%s\t%s", g->row->name, (unsigned long long)code_of(g), compiler, percent,
+             gops, commit, date);
 }
 static void tsv_close(void)
 {

@@ -30,16 +30,19 @@ enum { SAFE_K = INT32_MAX / (255 * 127) };  /* products that no s32 sum can over
 static int check_tail(const struct tail *t, struct precinfer_error *err)
 {
     if (!types_known(t))
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "%s: types %s x %s to %s", t->name, precinfer_dtype_string((enum precinfer_dtype)t->a),
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "%s: types %s x %s to %s", t->name,
+                       precinfer_dtype_string((enum precinfer_dtype)t->a),
                        precinfer_dtype_string((enum precinfer_dtype)t->b), precinfer_dtype_string((enum precinfer_dtype)t->c));
     if (t->a == PI_U8 && t->k > SAFE_K)
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "%s: sums of %zu products could overflow 32 bits, at most %d", t->name, t->k, SAFE_K);
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "%s: sums of %zu products could overflow 32 bits, at most %d", t->name, t->k,
+                       SAFE_K);
     if (t->scale && t->a != PI_U8) return pi_fail(err, PRECINFER_INVALID, "%s: scale is for integer sums only", t->name);
     size_t at = t->scale ? pi_first_nonfinite(PI_F32, t->scale, t->n) : t->n;
     if (at < t->n) return pi_fail(err, PRECINFER_INVALID, "%s: scale[%zu] is not finite", t->name, at);
     at = t->bias && t->a != PI_U8 ? pi_first_nonfinite(PI_F32, t->bias, t->n) : t->n;
     if (at < t->n) return pi_fail(err, PRECINFER_INVALID, "%s: bias[%zu] is not finite", t->name, at);
-    if (!(t->lo < t->hi) && !(t->lo == 0 && t->hi == 0)) return pi_fail(err, PRECINFER_INVALID, "%s: lo is not below hi", t->name);
+    if (!(t->lo < t->hi) && !(t->lo == 0 && t->hi == 0))
+        return pi_fail(err, PRECINFER_INVALID, "%s: lo is not below hi", t->name);
     if (t->c == PI_U8 && (t->zp < 0 || t->zp > 255))
         return pi_fail(err, PRECINFER_INVALID, "%s: zero point %d is not in [0, 255]", t->name, (int)t->zp);
     return 0;
@@ -96,7 +99,8 @@ enum gemm_use { GEMM_RUN, GEMM_SCRATCH, GEMM_PACK };
 
 static struct tail gemm_tail(const struct precinfer_gemm *g)
 {
-    return (struct tail){ "gemm", (uint8_t)g->a_type, (uint8_t)g->b_type, (uint8_t)g->c_type, g->bias, g->scale, g->n, g->k, g->lo, g->hi,
+    return (struct tail){ "gemm", (uint8_t)g->a_type, (uint8_t)g->b_type, (uint8_t)g->c_type, g->bias, g->scale, g->n, g->k,
+                          g->lo, g->hi,
                           g->zero_point };
 }
 
@@ -105,7 +109,8 @@ static int check_packed(const struct precinfer_gemm *g, struct precinfer_error *
     const precinfer_weights *const w = g->packed;
     if (w->is_conv) return pi_fail(err, PRECINFER_INVALID, "gemm: the packed weights are a convolution's");
     if (w->dense.w.n != g->n || w->dense.w.k != g->k)
-        return pi_fail(err, PRECINFER_INVALID, "gemm: weights packed for k = %zu, n = %zu; called with k = %zu, n = %zu", w->dense.w.k,
+        return pi_fail(err, PRECINFER_INVALID, "gemm: weights packed for k = %zu, n = %zu; called with k = %zu, n = %zu",
+                       w->dense.w.k,
                        w->dense.w.n, g->k, g->n);
     if (w->a != g->a_type || w->b != g->b_type || w->c != g->c_type)
         return pi_fail(err, PRECINFER_INVALID, "gemm: weights packed for other types");
@@ -117,11 +122,13 @@ static int check_gemm(const struct precinfer_gemm *g, enum gemm_use use, struct 
     const struct tail t = gemm_tail(g);
     size_t all;
     if (!g->n || !g->k) return pi_fail(err, PRECINFER_INVALID, "gemm: m = %zu, n = %zu, k = %zu", g->m, g->n, g->k);
-    if (pi_mul_size(g->n, g->k, &all) || pi_mul_size(all, 16, &all) || pi_mul_size(g->m, g->n, &all) || pi_mul_size(all, 16, &all) ||
+    if (pi_mul_size(g->n, g->k, &all) || pi_mul_size(all, 16, &all) || pi_mul_size(g->m, g->n, &all) ||
+        pi_mul_size(all, 16, &all) ||
         pi_mul_size(g->m, g->k, &all) || pi_mul_size(all, 16, &all))
         return pi_fail(err, PRECINFER_INVALID, "gemm: m = %zu, n = %zu, k = %zu exceed the address space", g->m, g->n, g->k);
     PI_TRY(check_tail(&t, err));
-    if (use == GEMM_PACK ? !!g->packed : g->packed && g->b) return pi_fail(err, PRECINFER_INVALID, "gemm: b and packed are both given");
+    if (use == GEMM_PACK ? !!g->packed : g->packed && g->b)
+        return pi_fail(err, PRECINFER_INVALID, "gemm: b and packed are both given");
     if (g->packed) PI_TRY(check_packed(g, err));
     else {
         if (!g->b && use != GEMM_SCRATCH) return pi_fail(err, PRECINFER_INVALID, "gemm: b is NULL");
@@ -136,19 +143,25 @@ static int check_gemm(const struct precinfer_gemm *g, enum gemm_use use, struct 
     return 0;
 }
 
-static int choose_gemm(const precinfer_context *ctx, const struct precinfer_gemm *g, int pack, struct pi_dense_ask *q, struct pi_dense *d,
+static int choose_gemm(const precinfer_context *ctx, const struct precinfer_gemm *g, int pack, struct pi_dense_ask *q,
+                       struct pi_dense *d,
                        struct precinfer_error *err)
 {
-    *q = (struct pi_dense_ask){ .cpu = &ctx->cpu, .isas = ctx->isas, .only = ctx->kernel, .a = (uint8_t)g->a_type, .b = (uint8_t)g->b_type,
-                                .out = (uint8_t)g->c_type, .stages = g->scale || pack == 1 ? (g->a_type == PRECINFER_U8 ? PI_SCALE : 0u) : 0u,
+    *q = (struct pi_dense_ask){ .cpu = &ctx->cpu, .isas = ctx->isas, .only = ctx->kernel, .a = (uint8_t)g->a_type,
+                                .b = (uint8_t)g->b_type, .out = (uint8_t)g->c_type,
+                                .stages = g->a_type == PRECINFER_U8 ? PI_SCALE : 0u,
                                 .m = g->m ? g->m : 1, .n = g->n, .k = g->k, .w = pack ? g->b : NULL,
                                 .sk = g->b_transposed ? 1 : (ptrdiff_t)g->ldb, .sn = g->b_transposed ? (ptrdiff_t)g->ldb : 1 };
-    return pi_dense_choose(q, d) ? pi_fail(err, PRECINFER_UNSUPPORTED, "gemm: no kernel of this context computes these types") : 0;
+    if (!pi_dense_choose(q, d)) return 0;
+    return pi_fail(err, PRECINFER_UNSUPPORTED, "gemm: no kernel of this context computes these types");
 }
 
 /* What a call takes from its scratch. */
 struct gemm_pieces { void *bias, *packed, *gemm; };
-struct gemm_call { struct pi_dense_ask q; struct pi_dense chosen; const struct pi_dense *d; struct pi_packed w; struct pi_gemm g; };
+struct gemm_call {
+    struct pi_dense_ask q; struct pi_dense chosen; const struct pi_dense *d;
+    struct pi_packed w; struct pi_gemm g;
+};
 
 static int prepare(const precinfer_context *ctx, const struct precinfer_gemm *g, struct gemm_call *c, struct precinfer_error *err)
 {
@@ -157,7 +170,8 @@ static int prepare(const precinfer_context *ctx, const struct precinfer_gemm *g,
     if (g->packed) c->d = &g->packed->dense;
     else PI_TRY(choose_gemm(ctx, g, 0, &c->q, &c->chosen, err));
     c->w = g->packed ? c->d->w : pi_packed_sizes(c->d->rows[0]->packing, 1, g->k, g->n);
-    c->g = (struct pi_gemm){ .m = g->m, .n = g->n, .k = g->k, .segs = 1, .a = g->a, .asize = ae, .lda = (ptrdiff_t)(g->lda * ae), .image_m = g->m,
+    c->g = (struct pi_gemm){ .m = g->m, .n = g->n, .k = g->k, .segs = 1, .a = g->a, .asize = ae, .lda = (ptrdiff_t)(g->lda * ae),
+                             .image_m = g->m,
                              .c = g->c, .ldc = (ptrdiff_t)(g->ldc * ce), .csize = ce };
     return 0;
 }
@@ -187,7 +201,8 @@ static void run_gemm(const precinfer_context *ctx, const struct precinfer_gemm *
     pi_gemm_run(ctx, &c->g, &c->w, c->d->rows, c->d->nrows, ctx->threads, p.gemm);
 }
 
-static int gemm_options(precinfer_context *ctx, const struct precinfer_gemm *from, struct precinfer_gemm *g, struct precinfer_error *err)
+static int gemm_options(precinfer_context *ctx, const struct precinfer_gemm *from, struct precinfer_gemm *g,
+                        struct precinfer_error *err)
 {
     if (!ctx || !from) return pi_fail(err, PRECINFER_INVALID, "gemm: %s is NULL", ctx ? "gemm" : "context");
     return copy_options("gemm", from, from->size, g, sizeof *g, err);
@@ -211,7 +226,8 @@ enum precinfer_status precinfer_gemm(precinfer_context *ctx, const struct precin
     return PRECINFER_OK;
 }
 
-enum precinfer_status precinfer_gemm_scratch(precinfer_context *ctx, const struct precinfer_gemm *gemm, size_t *bytes, struct precinfer_error *err)
+enum precinfer_status precinfer_gemm_scratch(precinfer_context *ctx, const struct precinfer_gemm *gemm, size_t *bytes,
+                                             struct precinfer_error *err)
 {
     struct precinfer_gemm g;
     struct gemm_call c;
@@ -256,13 +272,15 @@ static size_t out_size(size_t in, size_t pads, size_t k, size_t dilation, size_t
 }
 
 /* Left out (0): stride, dilation and groups of 1. */
-static int conv_options(precinfer_context *ctx, const struct precinfer_conv2d *from, struct precinfer_conv2d *v, struct precinfer_error *err)
+static int conv_options(precinfer_context *ctx, const struct precinfer_conv2d *from, struct precinfer_conv2d *v,
+                        struct precinfer_error *err)
 {
     if (!ctx || !from) return pi_fail(err, PRECINFER_INVALID, "conv2d: %s is NULL", ctx ? "conv" : "context");
     PI_TRY(copy_options("conv2d", from, from->size, v, sizeof *v, err));
     size_t *const ones[] = { &v->groups, &v->stride_h, &v->stride_w, &v->dilation_h, &v->dilation_w };
     for (size_t i = 0; i < 5; i++) if (!*ones[i]) *ones[i] = 1;
-    const size_t all[] = { v->n, v->h, v->w, v->c, v->o, v->kh, v->kw, v->groups, v->stride_h, v->stride_w, v->dilation_h, v->dilation_w,
+    const size_t all[] = { v->n, v->h, v->w, v->c, v->o, v->kh, v->kw, v->groups, v->stride_h, v->stride_w, v->dilation_h,
+                           v->dilation_w,
                            v->pad_top, v->pad_left, v->pad_bottom, v->pad_right };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i] > INT32_MAX || (i < 7 && !all[i])) return pi_fail(err, PRECINFER_INVALID, "conv2d: a size is %zu", all[i]);
@@ -273,7 +291,8 @@ static int conv_shape(const struct precinfer_conv2d *v, struct pi_conv_shape *s,
 {
     if (v->c % v->groups || v->o % v->groups)
         return pi_fail(err, PRECINFER_INVALID, "conv2d: groups = %zu does not divide c = %zu and o = %zu", v->groups, v->c, v->o);
-    *s = (struct pi_conv_shape){ .n = v->n, .h = v->h, .w = v->w, .c = v->c, .o = v->o, .kh = v->kh, .kw = v->kw, .groups = v->groups,
+    *s = (struct pi_conv_shape){ .n = v->n, .h = v->h, .w = v->w, .c = v->c, .o = v->o, .kh = v->kh, .kw = v->kw,
+                                 .groups = v->groups,
                                  .sh = v->stride_h, .sw = v->stride_w, .dh = v->dilation_h, .dw = v->dilation_w, .pt = v->pad_top,
                                  .pl = v->pad_left, .pb = v->pad_bottom, .pr = v->pad_right,
                                  .oh = out_size(v->h, v->pad_top + v->pad_bottom, v->kh, v->dilation_h, v->stride_h),
@@ -286,7 +305,8 @@ static int conv_shape(const struct precinfer_conv2d *v, struct pi_conv_shape *s,
 
 static int same_weights(const struct pi_conv_shape *a, const struct pi_conv_shape *b)
 {
-    return a->c == b->c && a->o == b->o && a->kh == b->kh && a->kw == b->kw && a->groups == b->groups && a->dh == b->dh && a->dw == b->dw;
+    return a->c == b->c && a->o == b->o && a->kh == b->kh && a->kw == b->kw && a->groups == b->groups && a->dh == b->dh &&
+        a->dw == b->dw;
 }
 
 static int check_conv(const struct precinfer_conv2d *v, const struct pi_conv_shape *s, int run, struct precinfer_error *err)
@@ -313,13 +333,16 @@ static int pack_conv(precinfer_context *ctx, const struct precinfer_conv2d *v, c
 {
     const ptrdiff_t taps = (ptrdiff_t)(s->kh * s->kw), in = (ptrdiff_t)(s->c / s->groups), out = (ptrdiff_t)(s->o / s->groups);
     const struct pi_conv_ask q = { .cpu = &ctx->cpu, .isas = ctx->isas, .only = ctx->kernel, .s = *s, .a = (uint8_t)v->a_type,
-                                   .b = (uint8_t)v->b_type, .out = (uint8_t)v->c_type, .stages = v->a_type == PRECINFER_U8 ? PI_SCALE : 0u,
+                                   .b = (uint8_t)v->b_type, .out = (uint8_t)v->c_type,
+                                   .stages = v->a_type == PRECINFER_U8 ? PI_SCALE : 0u,
                                    .zp = v->input_zero_point, .w = v->weights, .at = { out * taps * in, taps * in, in, 1 } };
-    if (pi_conv_choose(&q, p)) return pi_fail(err, PRECINFER_UNSUPPORTED, "conv2d: no kernel of this context computes these types");
+    if (pi_conv_choose(&q, p))
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "conv2d: no kernel of this context computes these types");
     return pi_conv_pack(ctx, &q, p, err);
 }
 
-static int run_conv(precinfer_context *ctx, const struct precinfer_conv2d *v, const struct pi_conv *p, const struct pi_conv_shape *s,
+static int run_conv(precinfer_context *ctx, const struct precinfer_conv2d *v, const struct pi_conv *p,
+                    const struct pi_conv_shape *s,
                     struct precinfer_error *err)
 {
     const struct tail t = conv_tail(v);
@@ -356,7 +379,8 @@ enum precinfer_status precinfer_conv2d(precinfer_context *ctx, const struct prec
     return (enum precinfer_status)status;
 }
 
-enum precinfer_status precinfer_conv2d_pack(precinfer_context *ctx, const struct precinfer_conv2d *conv, precinfer_weights **weights,
+enum precinfer_status precinfer_conv2d_pack(precinfer_context *ctx, const struct precinfer_conv2d *conv,
+                                            precinfer_weights **weights,
                                             struct precinfer_error *err)
 {
     struct precinfer_conv2d v;
@@ -394,18 +418,21 @@ static void convert_slot(void *arg, size_t slot)
     }
 }
 
-static int convert(precinfer_context *ctx, const char *name, uint8_t op, const void *from, enum precinfer_dtype from_type, void *to,
+static int convert(precinfer_context *ctx, const char *name, uint8_t op, const void *from, enum precinfer_dtype from_type,
+                   void *to,
                    enum precinfer_dtype to_type, size_t n, struct precinfer_qparams q, struct precinfer_error *err)
 {
     const enum precinfer_dtype integer = op == PI_QUANTIZE ? to_type : from_type;
-    if (!ctx || (n && (!from || !to))) return pi_fail(err, PRECINFER_INVALID, "%s: %s is NULL", name, !ctx ? "context" : "a tensor");
+    if (!ctx || (n && (!from || !to)))
+        return pi_fail(err, PRECINFER_INVALID, "%s: %s is NULL", name, !ctx ? "context" : "a tensor");
     if (integer != PRECINFER_U8 && integer != PRECINFER_S8)
         return pi_fail(err, PRECINFER_UNSUPPORTED, "%s: type %s is not uint8 or int8", name, precinfer_dtype_string(integer));
     if (!(q.scale > 0) || pi_first_nonfinite(PI_F32, &q.scale, 1) == 0)
         return pi_fail(err, PRECINFER_INVALID, "%s: the scale is not a positive number", name);
     const int32_t least = integer == PRECINFER_U8 ? 0 : -128;
     if (q.zero_point < least || q.zero_point > least + 255)
-        return pi_fail(err, PRECINFER_INVALID, "%s: zero point %d is not a value of %s", name, (int)q.zero_point, precinfer_dtype_string(integer));
+        return pi_fail(err, PRECINFER_INVALID, "%s: zero point %d is not a value of %s", name, (int)q.zero_point,
+                       precinfer_dtype_string(integer));
     const struct pi_problem p = { .family = PI_ELTWISE, .op = op, .a = (uint8_t)from_type, .out = (uint8_t)to_type, .n = n };
     struct convert c = { .row = pi_choose(&ctx->cpu, ctx->isas, NULL, &p, NULL, NULL), .from = precinfer_dtype_size(from_type),
                          .to = precinfer_dtype_size(to_type), .n = n, .slots = (n + CHUNK - 1) / CHUNK };

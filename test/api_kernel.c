@@ -24,8 +24,10 @@ static void fill_gemm(struct gemm *x, size_t m, size_t n, size_t k, struct types
 {
     struct precinfer_gemm *g = &x->g;
     x->t = t;
-    *g = (struct precinfer_gemm){ .size = sizeof *g, .m = m, .n = n, .k = k, .a_type = (enum precinfer_dtype)t.a, .b_type = (enum precinfer_dtype)t.b,
-                                  .c_type = (enum precinfer_dtype)t.c, .lda = k + 3, .ldb = (transposed ? k : n) + 2, .ldc = n + 1, .b_transposed = transposed };
+    *g = (struct precinfer_gemm){ .size = sizeof *g, .m = m, .n = n, .k = k, .a_type = (enum precinfer_dtype)t.a,
+                                  .b_type = (enum precinfer_dtype)t.b,
+                                  .c_type = (enum precinfer_dtype)t.c, .lda = k + 3, .ldb = (transposed ? k : n) + 2,
+                                      .ldc = n + 1, .b_transposed = transposed };
     x->cn = (m - 1) * g->ldc + n;
     g->a = filled(t.a, (m - 1) * g->lda + k, t.fill);
     g->b = filled(t.b, ((transposed ? n : k) - 1) * g->ldb + (transposed ? k : n), t.fill);
@@ -50,7 +52,8 @@ static void free_gemm(struct gemm *x)
     free(x->want);
 }
 
-static float wide(enum pi_type t, const void *p, size_t i) { return t == PI_F32 ? ((const float *)p)[i] : h_from_bf16(((const uint16_t *)p)[i]); }
+static float wide(enum pi_type t, const void *p, size_t i) { return t == PI_F32 ? ((const float *)p)[i]
+                                                             : h_from_bf16(((const uint16_t *)p)[i]); }
 
 /* The whole of C, gaps included, as a call leaves it. */
 static void gemm_oracle(struct gemm *x)
@@ -58,7 +61,8 @@ static void gemm_oracle(struct gemm *x)
     const struct precinfer_gemm *g = &x->g;
     const size_t e = h_type_size(x->t.c);
     int32_t ib; float fb;
-    struct pi_epi epi = { .stages = g->scale ? PI_SCALE : 0u, .out = (uint8_t)x->t.c, .lo = -INFINITY, .hi = INFINITY, .zp = g->zero_point };
+    struct pi_epi epi = { .stages = g->scale ? PI_SCALE : 0u, .out = (uint8_t)x->t.c, .lo = -INFINITY, .hi = INFINITY,
+                          .zp = g->zero_point };
     if (g->lo < g->hi) { epi.lo = g->lo; epi.hi = g->hi; }
     if (x->t.c == PI_U8) { epi.lo = fmaxf(epi.lo, (float)-g->zero_point); epi.hi = fminf(epi.hi, (float)(255 - g->zero_point)); }
     x->want = malloc(x->cn * e);
@@ -178,17 +182,22 @@ END_TEST
 
 struct conv { size_t n, h, w, c, o, kh, kw, groups, sh, sw, dh, dw, pt, pl, pb, pr; };
 static const struct conv convs[] = {
-    { 2, 7, 6, 12, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 9, 9, 3, 17, 5, 5, 1, 2, 2, 1, 1, 2, 2, 2, 2 }, { 3, 5, 5, 24, 24, 3, 3, 24, 1, 1, 1, 1, 1, 1, 1, 1 },
-    { 1, 6, 8, 32, 32, 3, 2, 8, 1, 2, 1, 2, 0, 1, 1, 0 }, { 2, 4, 4, 9, 5, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0 }, { 1, 6, 6, 6, 12, 3, 3, 3, 0, 0, 0, 0, 1, 1, 1, 1 } };
+    { 2, 7, 6, 12, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 9, 9, 3, 17, 5, 5, 1, 2, 2, 1, 1, 2, 2, 2, 2 },
+        { 3, 5, 5, 24, 24, 3, 3, 24, 1, 1, 1, 1, 1, 1, 1, 1 },
+    { 1, 6, 8, 32, 32, 3, 2, 8, 1, 2, 1, 2, 0, 1, 1, 0 }, { 2, 4, 4, 9, 5, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0 },
+        { 1, 6, 6, 6, 12, 3, 3, 3, 0, 0, 0, 0, 1, 1, 1, 1 } };
 enum { CONVS = sizeof convs / sizeof *convs };
 
 static size_t one(size_t x) { return x ? x : 1; }
 
 static void conv_oracle(const struct precinfer_conv2d *v, const struct types *t, void *y)
 {
-    const size_t g = one(v->groups), sh = one(v->stride_h), sw = one(v->stride_w), dh = one(v->dilation_h), dw = one(v->dilation_w), cg = v->c / g, og = v->o / g;
-    const size_t oh = (v->h + v->pad_top + v->pad_bottom - dh * (v->kh - 1) - 1) / sh + 1, ow = (v->w + v->pad_left + v->pad_right - dw * (v->kw - 1) - 1) / sw + 1;
-    struct pi_epi epi = { .stages = v->scale ? PI_SCALE : 0u, .out = (uint8_t)t->c, .lo = v->lo, .hi = v->hi, .zp = v->zero_point };
+    const size_t g = one(v->groups), sh = one(v->stride_h), sw = one(v->stride_w), dh = one(v->dilation_h),
+        dw = one(v->dilation_w), cg = v->c / g, og = v->o / g;
+    const size_t oh = (v->h + v->pad_top + v->pad_bottom - dh * (v->kh - 1) - 1) / sh + 1,
+        ow = (v->w + v->pad_left + v->pad_right - dw * (v->kw - 1) - 1) / sw + 1;
+    struct pi_epi epi = { .stages = v->scale ? PI_SCALE : 0u, .out = (uint8_t)t->c, .lo = v->lo, .hi = v->hi,
+                          .zp = v->zero_point };
     if (t->c == PI_U8) { epi.lo = fmaxf(epi.lo, (float)-v->zero_point); epi.hi = fminf(epi.hi, (float)(255 - v->zero_point)); }
     for (size_t i = 0; i < v->n * oh * ow * v->o; i++) {
         const size_t o = i % v->o, x = i / v->o % ow, row = i / v->o / ow % oh, n = i / v->o / ow / oh;
@@ -198,7 +207,8 @@ static void conv_oracle(const struct precinfer_conv2d *v, const struct types *t,
             const size_t iy = row * sh + ky * dh - v->pad_top, ix = x * sw + kx * dw - v->pad_left;     /* wraps where outside */
             const int inside = iy < v->h && ix < v->w;
             const size_t ia = ((n * v->h + iy) * v->w + ix) * v->c + o / og * cg + c;
-            if (t->a == PI_U8) is += (inside ? ((const uint8_t *)v->input)[ia] : v->input_zero_point) * ((const int8_t *)v->weights)[at];
+            if (t->a == PI_U8) is += (inside ? ((const uint8_t *)v->input)[ia]
+                                      : v->input_zero_point) * ((const int8_t *)v->weights)[at];
             else if (inside) fs = fmaf(wide(t->a, v->input, ia), wide(t->b, v->weights, at), fs);
         }
         epi.bias = v->bias;
@@ -218,11 +228,15 @@ START_TEST(conv2d)
         float *scale = filled(PI_F32, c->o, H_SMALL);
         for (size_t j = 0; j < c->o; j++) scale[j] = h_tie_scale() / 32;
         struct precinfer_conv2d v = {
-            .size = sizeof v, .n = c->n, .h = c->h, .w = c->w, .c = c->c, .o = c->o, .kh = c->kh, .kw = c->kw, .groups = c->groups, .stride_h = c->sh, .stride_w = c->sw,
-            .dilation_h = c->dh, .dilation_w = c->dw, .pad_top = c->pt, .pad_left = c->pl, .pad_bottom = c->pb, .pad_right = c->pr,
+            .size = sizeof v, .n = c->n, .h = c->h, .w = c->w, .c = c->c, .o = c->o, .kh = c->kh, .kw = c->kw,
+                .groups = c->groups, .stride_h = c->sh, .stride_w = c->sw,
+            .dilation_h = c->dh, .dilation_w = c->dw, .pad_top = c->pt, .pad_left = c->pl, .pad_bottom = c->pb,
+                .pad_right = c->pr,
             .a_type = (enum precinfer_dtype)t.a, .b_type = (enum precinfer_dtype)t.b, .c_type = (enum precinfer_dtype)t.c,
-            .input = filled(t.a, c->n * c->h * c->w * c->c, t.fill), .weights = filled(t.b, c->o * c->kh * c->kw * (c->c / g), t.fill),
-            .input_zero_point = t.a == PI_U8 ? 99 : 0, .output = h_guard_aligned(ny * h_type_size(t.c), 4), .bias = filled(t.a == PI_U8 ? PI_S32 : PI_F32, c->o, H_SMALL),
+            .input = filled(t.a, c->n * c->h * c->w * c->c, t.fill), .weights = filled(t.b, c->o * c->kh * c->kw * (c->c / g),
+                                                                                       t.fill),
+            .input_zero_point = t.a == PI_U8 ? 99 : 0, .output = h_guard_aligned(ny * h_type_size(t.c), 4),
+                .bias = filled(t.a == PI_U8 ? PI_S32 : PI_F32, c->o, H_SMALL),
             .scale = t.a == PI_U8 ? scale : NULL, .lo = -50, .hi = 100, .zero_point = t.c == PI_U8 ? 44 : 0 };
         void *want = malloc(ny * 4);
         conv_oracle(&v, &t, want);
@@ -245,7 +259,8 @@ START_TEST(conv2d)
             h_expect(!host.live, "%ld blocks leaked", (long)host.live);
         }
         free(want);
-        h_guard_free((void *)(uintptr_t)v.input); h_guard_free((void *)(uintptr_t)v.weights); h_guard_free((void *)(uintptr_t)v.bias);
+        h_guard_free((void *)(uintptr_t)v.input); h_guard_free((void *)(uintptr_t)v.weights);
+        h_guard_free((void *)(uintptr_t)v.bias);
         h_guard_free(v.output); h_guard_free(scale);
     }
     h_finish();
@@ -264,7 +279,8 @@ START_TEST(conv2d_errors)
     static float x[64], w[64], y[64];
     struct h_host host = { 0 };
     precinfer_context *ctx = h_context(&host, NULL);
-    const struct precinfer_conv2d ok = { .size = sizeof ok, .n = 1, .h = 4, .w = 4, .c = 2, .o = 2, .kh = 2, .kw = 2, .a_type = PRECINFER_F32, .b_type = PRECINFER_F32,
+    const struct precinfer_conv2d ok = { .size = sizeof ok, .n = 1, .h = 4, .w = 4, .c = 2, .o = 2, .kh = 2, .kw = 2,
+                                         .a_type = PRECINFER_F32, .b_type = PRECINFER_F32,
                                          .c_type = PRECINFER_F32, .input = x, .weights = w, .output = y };
     struct precinfer_conv2d v = ok;
     precinfer_weights *p = NULL;
@@ -320,9 +336,12 @@ START_TEST(quantize)
         }
         h_expect(!precinfer_quantize(ctx, NULL, 0, params, (enum precinfer_dtype)type, NULL, &err), "nothing");
         h_expect(precinfer_quantize(ctx, x, N, params, PRECINFER_F32, q, &err) && strstr(err.text, "float32"), "%s", err.text);
-        h_expect(precinfer_quantize(ctx, x, N, (struct precinfer_qparams){ 0, 0 }, PRECINFER_U8, q, &err) && strstr(err.text, "scale"), "%s", err.text);
-        h_expect(precinfer_quantize(ctx, x, N, (struct precinfer_qparams){ 1, 300 }, PRECINFER_U8, q, &err) && strstr(err.text, "zero point 300"), "%s", err.text);
-        h_expect(precinfer_dequantize(ctx, NULL, PRECINFER_U8, 4, params, back, &err) && strstr(err.text, "NULL"), "%s", err.text);
+        h_expect(precinfer_quantize(ctx, x, N, (struct precinfer_qparams){ 0, 0 }, PRECINFER_U8, q, &err) &&
+                 strstr(err.text, "scale"), "%s", err.text);
+        h_expect(precinfer_quantize(ctx, x, N, (struct precinfer_qparams){ 1, 300 }, PRECINFER_U8, q, &err) &&
+                 strstr(err.text, "zero point 300"), "%s", err.text);
+        h_expect(precinfer_dequantize(ctx, NULL, PRECINFER_U8, 4, params, back, &err) && strstr(err.text, "NULL"), "%s",
+                 err.text);
         precinfer_context_free(ctx);
     }
     h_guard_free(x); h_guard_free(back); h_guard_free(q);

@@ -39,7 +39,8 @@ static inline size_t g_heights(const struct g_row *g, const struct pi_row **out)
     size_t n = 0;
     out[n++] = g->row;
     for (const struct pi_row *r = g->isa->rows; r->name; r++)
-        if (r->family == PI_GEMM && r->packing == g->row->packing && !r->prep == !g->row->prep && r->mr < g->row->mr) out[n++] = r;
+        if (r->family == PI_GEMM && r->packing == g->row->packing && !r->prep == !g->row->prep
+            && r->mr < g->row->mr) out[n++] = r;
     for (size_t i = 1; i < n; i++)
         for (size_t j = i; j > 1 && out[j]->mr > out[j - 1]->mr; j--) {
             const struct pi_row *t = out[j];
@@ -126,12 +127,14 @@ static inline void g_epilogue(const struct pi_epi *e, const struct g_sum *s, int
 struct g_epi { struct pi_epi e; void *arrays[9]; size_t count; };
 static inline void *g_array(struct g_epi *g, size_t bytes) { return g->arrays[g->count++] = h_guard_aligned(bytes, 4); }
 
-static inline void g_epi_new(struct g_epi *g, int integer, uint32_t stages, enum pi_type out, enum pi_type res, size_t m, size_t n,
+static inline void g_epi_new(struct g_epi *g, int integer, uint32_t stages, enum pi_type out, enum pi_type res, size_t m,
+                             size_t n,
                              enum h_kind kind, double spread)
 {
     *g = (struct g_epi){ .e = { .stages = stages, .out = (uint8_t)out, .res_type = (uint8_t)res, .lo = -INFINITY, .hi = INFINITY } };
     struct pi_epi *e = &g->e;
-    int32_t *bias = g_array(g, n * 4), *r0 = g_array(g, m * 4), *r1 = g_array(g, m * 4), *c0 = g_array(g, n * 4), *c1 = g_array(g, n * 4);
+    int32_t *bias = g_array(g, n * 4), *r0 = g_array(g, m * 4), *r1 = g_array(g, m * 4), *c0 = g_array(g, n * 4),
+        *c1 = g_array(g, n * 4);
     float *scale = g_array(g, n * 4), *row_scale = g_array(g, m * 4);
     uint8_t *table = g_array(g, 256);
     for (size_t j = 0; j < n; j++) {
@@ -195,11 +198,13 @@ static inline void g_oracle(const struct g_op *g, char *c, struct g_sum *sums)
             struct g_sum s = { 0 };
             for (size_t t = 0; t < o->segs; t++) {
                 const char *a = g_row_of(o, t, i) + (g->group ? j / g->group * g->group * o->asize : 0);
-                g_add(&s, g->a, g->b, a, (const char *)g->w + ((ptrdiff_t)t * g->ss + (ptrdiff_t)j * g->sn) * (ptrdiff_t)h_type_size(g->b),
+                g_add(&s, g->a, g->b, a, (const char *)g->w + ((ptrdiff_t)t * g->ss
+                                                               + (ptrdiff_t)j * g->sn) * (ptrdiff_t)h_type_size(g->b),
                       g->group ? g->group : o->k, g->sk);
             }
             const char *res = NULL;
-            if (o->res) res = o->res + (ptrdiff_t)image * o->image_res + (o->res_at ? o->res_at[pixel] : (ptrdiff_t)pixel * o->ldres);
+            if (o->res) res = o->res + (ptrdiff_t)image * o->image_res + (o->res_at ? o->res_at[pixel]
+                                                                          : (ptrdiff_t)pixel * o->ldres);
             g_epilogue(o->epi, &s, g->a == PI_U8, o->row0 + i, j, res, j,
                        c + (ptrdiff_t)image * o->image_c + (o->c_at ? o->c_at[pixel] : (ptrdiff_t)pixel * o->ldc));
             if (sums) sums[i * o->n + j] = s;
@@ -214,7 +219,8 @@ static inline int g_parse(const char *line, struct g_shape *s)
 {
     *s = (struct g_shape){ 0 };
     if (sscanf(line, "gemm %zux%zux%zu", &s->m, &s->n, &s->k) == 3) return 1;
-    if (sscanf(line, "conv %zux%zu %zux%zux%zu>%zu s%zu p%zu", &s->kh, &s->kw, &s->h, &s->w, &s->k, &s->n, &s->stride, &s->pad) != 8) return 0;
+    if (sscanf(line, "conv %zux%zu %zux%zux%zu>%zu s%zu p%zu", &s->kh, &s->kw, &s->h, &s->w, &s->k, &s->n, &s->stride,
+               &s->pad) != 8) return 0;
     s->m = ((s->h + 2 * s->pad - s->kh) / s->stride + 1) * ((s->w + 2 * s->pad - s->kw) / s->stride + 1);
     return 1;
 }

@@ -41,10 +41,22 @@ static enum pi_type pick_out(const struct pi_row *r)
 }
 static uint32_t pick_stages(const struct pi_row *r, enum pi_type out)
 {
-    static const uint32_t common[] = { 0, PI_SCALE, PI_SCALE | PI_RES, PI_SCALE | PI_ACT, PI_ACT, PI_ACT | PI_RES, PI_SCALE | PI_ACT | PI_RES };
+    static const uint32_t common[] = { 0, PI_SCALE, PI_SCALE | PI_RES, PI_SCALE | PI_ACT, PI_ACT, PI_ACT | PI_RES,
+                                       PI_SCALE | PI_ACT | PI_RES };
     uint32_t s = (h_below(2) ? common[h_below(7)] : h_rnd()) & r->stages;
     if (out != PI_U8) s &= ~(uint32_t)PI_TABLE;
     return s;
+}
+
+/* Activations may be infinite or NaN, weights may not. A fused product of finite values is never either. */
+static void not_finite(void *a, enum pi_type t, size_t n)
+{
+    static const float odd[] = { INFINITY, -INFINITY, NAN };
+    for (size_t i = h_below(24); i < n; i += 1 + h_below(24)) {
+        const float x = odd[h_below(3)];
+        if (t == PI_F32) ((float *)a)[i] = x;
+        else ((uint16_t *)a)[i] = (uint16_t)(h_bits(x) >> 16);
+    }
 }
 
 /* Rows of A: scattered, each at the end of its own memory, or evenly spaced in one. Returns nothing readable past k. */
@@ -58,7 +70,9 @@ static void make_a(const struct memory *mem, const struct pi_row *r, const struc
             if (i >= p->m) a[s * r->mr + i] = a[s * r->mr + row];
             else if (p->spaced) a[s * r->mr + i] = at_end(mem->a[s], PLACE, bytes + (p->m - 1 - row) * (bytes + 3 * e), 1);
             else a[s * r->mr + i] = at_end(mem->a[s * 64 + i], PLACE, bytes, 1);
-            if (i < p->m) h_fill((void *)a[s * r->mr + i], r->a, bytes / e, p->kind);
+            if (i >= p->m) continue;
+            h_fill((void *)a[s * r->mr + i], r->a, bytes / e, p->kind);
+            if (p->kind == H_EXTREME && r->a != PI_U8 && g_exact(r)) not_finite((void *)a[s * r->mr + i], r->a, bytes / e);
         }
 }
 
@@ -83,7 +97,8 @@ static void compare(const struct pi_row *r, const struct problem *p, const struc
                     void *const *want, void *const *got)
 {
     char what[128];
-    snprintf(what, sizeof what, "%s m %zu n %zu k %zu segs %zu stages %x out %d res %d fill %d", r->name, p->m, p->n, p->k, p->segs,
+    snprintf(what, sizeof what, "%s m %zu n %zu k %zu segs %zu stages %x out %d res %d fill %d", r->name, p->m, p->n, p->k,
+             p->segs,
              p->stages, p->out, p->res, p->kind);
     for (size_t i = 0; i < p->m; i++) {
         if (g_exact(r) || p->kind == H_SMALL) { h_same(what, want[i], got[i], p->out, p->n); continue; }
@@ -131,7 +146,8 @@ static void run_case(const struct memory *mem, const struct pi_row *r, const str
         want[i] = wantbuf[i];
     }
 
-    struct pi_tile t = { .m = p->m, .n = p->n, .k = p->k, .a_panel = a_panel, .b = packed, .b_panel = b.panel_bytes, .b_seg = b.seg_bytes,
+    struct pi_tile t = { .m = p->m, .n = p->n, .k = p->k, .a_panel = a_panel, .b = packed, .b_panel = b.panel_bytes,
+                         .b_seg = b.seg_bytes,
                          .sub = b.sub, .sub_panel = p->wsegs, .list = b.list, .c = c, .res = p->stages & PI_RES ? res : NULL,
                          .ldacc = up(p->n, nr) + nr * h_below(2), .row = row, .col = col, .epi = &epi.e };
     t.seg = seg;
@@ -188,7 +204,8 @@ static struct problem random_problem(const struct pi_row *r)
 {
     static const enum pi_type res[] = { PI_F32, PI_BF16, PI_U8 };
     const size_t nr = r->packing->nr;
-    struct problem p = { .m = 1 + h_below(r->mr), .n = 1 + h_below((uint32_t)(2 * nr + 1)), .k = 1 + h_below(h_below(8) ? 40 : 80),
+    struct problem p = { .m = 1 + h_below(r->mr), .n = 1 + h_below((uint32_t)(2 * nr + 1)),
+                         .k = 1 + h_below(h_below(8) ? 40 : 80),
                          .segs = 1 + h_below(MOST_SEGS - 1), .spaced = (int)h_below(2), .a_panel = !h_below(4),
                          .kind = (enum h_kind)h_below(H_KINDS), .spread = 0.02 };
     p.wsegs = p.segs + h_below(2);
@@ -221,8 +238,8 @@ START_TEST(tile)
     /* every width at full height, every height at one odd width; no stage but the hot ones */
     for (size_t n = 1; n <= 4u * r->packing->nr + 1; n += g_quick() ? 13 : 1) {
         struct problem p = random_problem(r);
-        p.n = n; p.m = r->mr; p.spaced = 0; p.a_panel = 0;
-        if (n > 100) p.k = 7;
+        p.n = n; p.m = r->mr; p.spaced = 0; p.a_panel = n % 2 == 0;
+        if (n > 60) p.k = 7;
         run_case(&mem, r, &p);
     }
     h_finish();
@@ -237,7 +254,8 @@ static precinfer_context one_thread(void)
 }
 
 /* One GEMM through the driver with this row as the tallest. */
-static void gemm_case(const struct g_row *g, size_t m, size_t n, size_t k, size_t kc, enum h_kind kind, enum pi_type out, uint32_t stages,
+static void gemm_case(const struct g_row *g, size_t m, size_t n, size_t k, size_t kc, enum h_kind kind, enum pi_type out,
+                      uint32_t stages,
                       double spread)
 {
     const struct pi_row *r = g->row, *heights[16];
@@ -253,7 +271,8 @@ static void gemm_case(const struct g_row *g, size_t m, size_t n, size_t k, size_
     g_epi_new(&epi, r->acc == PI_S32, stages & ~(uint32_t)PI_RES, out, PI_F32, m, n, kind, spread);
     memset(want, H_CANARY, cbytes);
     struct g_op op = { .o = { .m = m, .n = n, .k = k, .segs = 1, .a = a, .asize = ae, .lda = (ptrdiff_t)lda, .image_m = m, .c = c,
-                              .ldc = (ptrdiff_t)ldc, .csize = ce, .epi = &epi.e }, .a = r->a, .b = r->b, .w = w, .sk = 1, .sn = (ptrdiff_t)k };
+                              .ldc = (ptrdiff_t)ldc, .csize = ce, .epi = &epi.e }, .a = r->a, .b = r->b, .w = w, .sk = 1,
+                                  .sn = (ptrdiff_t)k };
     g_oracle(&op, want, sums);
     ck_assert_int_eq(pi_pack(&pi_default_allocator, &b, r->packing, w, 1, k, n, kc ? kc : k, 0, 1, (ptrdiff_t)k, 0, NULL), 0);
     void *ws = pi_malloc(&pi_default_allocator, pi_gemm_workspace(&op.o, &b, r, 1));

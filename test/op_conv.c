@@ -40,11 +40,13 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static int out_h(const struct shape *s)
 {
-    return s->transposed ? s->sh * (s->h - 1) + s->oph + s->dh * (s->kh - 1) + 1 - s->pt - s->pb : (s->h + s->pt + s->pb - s->dh * (s->kh - 1) - 1) / s->sh + 1;
+    return s->transposed ? s->sh * (s->h - 1) + s->oph + s->dh * (s->kh - 1) + 1 - s->pt - s->pb
+        : (s->h + s->pt + s->pb - s->dh * (s->kh - 1) - 1) / s->sh + 1;
 }
 static int out_w(const struct shape *s)
 {
-    return s->transposed ? s->sw * (s->w - 1) + s->opw + s->dw * (s->kw - 1) + 1 - s->pl - s->pr : (s->w + s->pl + s->pr - s->dw * (s->kw - 1) - 1) / s->sw + 1;
+    return s->transposed ? s->sw * (s->w - 1) + s->opw + s->dw * (s->kw - 1) + 1 - s->pl - s->pr
+        : (s->w + s->pl + s->pr - s->dw * (s->kw - 1) - 1) / s->sw + 1;
 }
 
 /* ---------------------------------------------------------------- one problem with its data */
@@ -67,7 +69,8 @@ static void *filled(enum pi_type t, size_t n, enum h_kind kind)
     return p;
 }
 
-static void problem(struct problem *p, const struct shape *s, enum pi_type a, enum pi_type out, enum pi_type res, int acts, enum h_kind kind)
+static void problem(struct problem *p, const struct shape *s, enum pi_type a, enum pi_type out, enum pi_type res, int acts,
+                    enum h_kind kind)
 {
     *p = (struct problem){ .s = s, .a = a, .b = a == PI_U8 ? PI_S8 : a, .out = out, .res = res,
                            .kernel = { s->kh, s->kw }, .strides = { s->sh, s->sw }, .dilations = { s->dh, s->dw },
@@ -87,7 +90,8 @@ static void problem(struct problem *p, const struct shape *s, enum pi_type a, en
     p->nw = (size_t)(s->transposed ? s->c * og : s->o * cg) * (size_t)(s->kh * s->kw);
     p->ny = (size_t)(s->n * s->o * out_h(s) * out_w(s));
     struct pi_tensor x = { .type = (uint8_t)a, .rank = s->rank, .dims = { s->n, s->c, one ? s->w : s->h, s->w } };
-    struct pi_tensor w = { .type = (uint8_t)p->b, .rank = s->rank, .dims = { s->transposed ? s->c : s->o, s->transposed ? og : cg, one ? s->kw : s->kh, s->kw } };
+    struct pi_tensor w = { .type = (uint8_t)p->b, .rank = s->rank, .dims = { s->transposed ? s->c : s->o, s->transposed ? og
+                                                                             : cg, one ? s->kw : s->kh, s->kw } };
     struct pi_tensor b = { .type = PI_F32, .rank = 1, .dims = { s->o } };
     pi_channels_last(&x); pi_row_major(&w); pi_row_major(&b);
     x.data = filled(a, p->nx, kind); w.data = filled(p->b, p->nw, kind); b.data = filled(PI_F32, (size_t)s->o, H_SMALL);
@@ -98,11 +102,13 @@ static void problem(struct problem *p, const struct shape *s, enum pi_type a, en
     r->in[0] = x; r->in[1] = w; r->in[2] = b; r->nin = 3;
     r->weight_scale = a == PI_U8 ? p->weight_scale : NULL;
     r->out = (struct pi_tensor){ .type = (uint8_t)out };
-    if (out == PI_U8) { r->out.quantized = 1; r->out.scale = (float)(20 * sqrt((double)(cg * s->kh * s->kw))); r->out.zp = h_between(0, 255); }
+    if (out == PI_U8) { r->out.quantized = 1; r->out.scale = (float)(20 * sqrt((double)(cg * s->kh * s->kw)));
+                        r->out.zp = h_between(0, 255); }
     if (acts) r->fused = (struct pi_fused){ .has_act = 1, .act_lo = -3.5f, .act_hi = 40.0f, .has_clamp = 1, .lo = 0, .hi = 6e2f };
     if (res) {
         r->fused.has_res = 1;
-        r->res = (struct pi_tensor){ .type = (uint8_t)res, .rank = s->rank, .dims = { s->n, s->o, one ? out_w(s) : out_h(s), out_w(s) } };
+        r->res = (struct pi_tensor){ .type = (uint8_t)res, .rank = s->rank, .dims = { s->n, s->o, one ? out_w(s) : out_h(s),
+                                                                                      out_w(s) } };
         pi_channels_last(&r->res);
         r->res.data = filled(res, p->ny, H_RANDOM);
         if (res == PI_U8) { r->res.quantized = 1; r->res.scale = 0.3f; r->res.zp = 7; }
@@ -136,7 +142,8 @@ static struct sums oracle_sum(struct problem *p, int n, int o, int y, int x)
     p->sum64 = p->absolute = 0;
     for (int ky = 0; ky < s->kh; ky++)
         for (int kx = 0; kx < s->kw; kx++) {
-            const int iy = source(s->transposed, y, ky, s->sh, s->dh, s->pt, s->h), ix = source(s->transposed, x, kx, s->sw, s->dw, s->pl, s->w);
+            const int iy = source(s->transposed, y, ky, s->sh, s->dh, s->pt, s->h), ix = source(s->transposed, x, kx, s->sw,
+                    s->dw, s->pl, s->w);
             if (iy < 0 || ix < 0) continue;
             for (int c = 0; c < cg; c++) {
                 const size_t ia = (size_t)(((n * s->h + iy) * s->w + ix) * s->c + g * cg + c);
@@ -158,7 +165,8 @@ static struct pi_epi oracle_epi(const struct problem *p, int32_t *ibias, float *
     const struct op_run *r = &p->run;
     const double step = p->out == PI_U8 ? (double)r->out.scale : 1;
     const float *b = r->in[2].data;
-    struct pi_epi e = { .stages = (r->fused.has_act ? PI_ACT : 0u) | (p->res ? PI_RES : 0u), .out = (uint8_t)p->out, .res_type = (uint8_t)p->res,
+    struct pi_epi e = { .stages = (r->fused.has_act ? PI_ACT : 0u) | (p->res ? PI_RES : 0u), .out = (uint8_t)p->out,
+                        .res_type = (uint8_t)p->res,
                         .lo = -INFINITY, .hi = INFINITY, .zp = r->out.zp };
     for (int j = 0; j < p->s->o; j++) {
         if (p->a != PI_U8) { fbias[j] = b[j] + 0.0f; continue; }
@@ -189,7 +197,8 @@ static void oracle(struct problem *p, void *y, double *y64, double *bound)
             const void *res = p->res ? (const char *)p->run.res.data + i * o * re : NULL;
             if (p->a == PI_U8) law_int(&e, t.i, 0, j, res, j, (char *)y + i * o * ye);
             else law_float(&e, t.f, 0, j, res, j, (char *)y + i * o * ye);
-            if (y64) { y64[i * o + j] = p->sum64 + (double)fbias[j]; bound[i * o + j] = 1e-6 * (p->absolute + fabs((double)fbias[j])) + 1e-30; }
+            if (y64) { y64[i * o + j] = p->sum64 + (double)fbias[j];
+                       bound[i * o + j] = 1e-6 * (p->absolute + fabs((double)fbias[j])) + 1e-30; }
         }
 }
 
@@ -197,7 +206,8 @@ static void oracle(struct problem *p, void *y, double *y64, double *bound)
 
 struct variant { const char *name, *mask; size_t threads; unsigned late; int open; };
 static const struct variant variants[] = {
-    { "one thread", NULL, 1, 0, 0 }, { "two threads", NULL, 2, 0, 0 }, { "four threads", NULL, 4, 0, 0 }, { "ref", "ref", 3, 0, 0 },
+    { "one thread", NULL, 1, 0, 0 }, { "two threads", NULL, 2, 0, 0 }, { "four threads", NULL, 4, 0, 0 },
+        { "ref", "ref", 3, 0, 0 },
     { "open shapes", NULL, 1, 0, 1 }, { "run-time weights", NULL, 1, 2, 0 }, { "run-time weights and bias", NULL, 3, 6, 1 },
     { "run-time bias", "ref", 1, 4, 0 } };
 
@@ -216,7 +226,8 @@ static void compare(struct problem *p, const void *want)
         snprintf(what, sizeof what, "%s, %s, %s", p->s->name, variants[v].name, status ? "" : r.kernel);
         h_expect(!status, "%s: %s", what, err.text);
         if (!status) {
-            h_expect(pi_elements(&r.out) == (int64_t)p->ny, "%s: %lld outputs, not %zu", what, (long long)pi_elements(&r.out), p->ny);
+            h_expect(pi_elements(&r.out) == (int64_t)p->ny, "%s: %lld outputs, not %zu", what, (long long)pi_elements(&r.out),
+                     p->ny);
             h_same(what, want, r.out.data, p->out, p->ny);
         }
         h_guard_free(r.out.data);
@@ -316,7 +327,8 @@ END_TEST
 
 struct padding { const char *mode; int transposed, in, k, stride, out; int64_t before; };
 static const struct padding paddings[] = {
-    { "SAME_UPPER", 0, 7, 2, 1, 7, 0 }, { "SAME_LOWER", 0, 7, 2, 1, 7, 1 }, { "SAME_UPPER", 0, 8, 3, 2, 4, 0 }, { "SAME_LOWER", 0, 8, 3, 2, 4, 1 },
+    { "SAME_UPPER", 0, 7, 2, 1, 7, 0 }, { "SAME_LOWER", 0, 7, 2, 1, 7, 1 }, { "SAME_UPPER", 0, 8, 3, 2, 4, 0 },
+        { "SAME_LOWER", 0, 8, 3, 2, 4, 1 },
     { "VALID", 0, 8, 3, 2, 3, 0 }, { "SAME_UPPER", 0, 3, 1, 2, 2, 0 },
     { "SAME_UPPER", 1, 5, 3, 2, 10, 0 }, { "SAME_LOWER", 1, 5, 3, 2, 10, 1 }, { "VALID", 1, 5, 3, 2, 11, 0 } };
 
@@ -328,7 +340,8 @@ START_TEST(auto_pad)
         const int whole = t->transposed ? t->stride * (t->in - 1) + t->k : (t->out - 1) * t->stride + t->k;
         const int all = t->transposed ? whole - t->out : whole > t->in ? whole - t->in : 0;
         const int before = (int)t->before, after = all - before;
-        const struct shape s = { t->mode, t->transposed, 3, 2, 5, 1, t->in, 6, 1, t->k, 1, t->stride, 1, 1, 0, before, 0, after, 1, 0, 0 };
+        const struct shape s = { t->mode, t->transposed, 3, 2, 5, 1, t->in, 6, 1, t->k, 1, t->stride, 1, 1, 0, before, 0, after,
+                                 1, 0, 0 };
         struct problem p;
         h_reseed(_i);
         problem(&p, &s, PI_F32, PI_F32, PI_NONE, 0, H_RANDOM);
@@ -400,7 +413,8 @@ static void refused(precinfer_context *ctx, struct op_run r, const char *says)
 {
     struct precinfer_error err = { 0 };
     const int status = op_exec(ctx, &r, &err);
-    h_expect(status && strstr(err.text, "node 'tested'") && strstr(err.text, says), "want '%s', got %d '%s'", says, status, err.text);
+    h_expect(status && strstr(err.text, "node 'tested'") && strstr(err.text, says), "want '%s', got %d '%s'", says, status,
+             err.text);
     if (!status) h_guard_free(r.out.data);
 }
 
@@ -431,6 +445,38 @@ START_TEST(errors)
 }
 END_TEST
 
+/* What a plan's explain asks: a kernel for a CPU that is not here, every candidate, and no memory kept. */
+static void count_why(void *user, const struct pi_row *row, double cost, const char *refused)
+{
+    int *const seen = user;
+    h_expect(row && (cost >= 0) == !refused, "%s: cost %g, refused '%s'", row ? row->name : "?", cost, refused ? refused : "");
+    seen[refused != NULL]++;
+}
+START_TEST(explain)
+{
+    struct h_host host = { 0 };
+    precinfer_context *ctx = h_context(&host, NULL);
+    struct problem p;
+    h_reseed(_i);
+    problem(&p, &shapes[_i], _i % 2 ? PI_U8 : PI_F32, PI_F32, PI_NONE, 0, H_RANDOM);
+    const long live = host.live;
+    for (size_t i = 0; pi_cpu_named_at(i); i++) {
+        struct pi_cpu cpu;
+        int seen[2] = { 0, 0 };
+        ck_assert(!pi_cpu_named(pi_cpu_named_at(i), &cpu));
+        p.run.explain = &cpu;
+        p.run.why = count_why;
+        p.run.user = seen;
+        h_expect(!op_exec(ctx, &p.run, NULL) && p.run.kernel, "%s: no kernel", pi_cpu_named_at(i));
+        h_expect(seen[0] > 0, "%s: no candidate", pi_cpu_named_at(i));
+        h_expect(host.live == live, "%s: memory is kept", pi_cpu_named_at(i));
+    }
+    release(&p);
+    precinfer_context_free(ctx);
+    h_finish();
+}
+END_TEST
+
 /* The exact overflow check against sums worked out by hand. */
 START_TEST(overflow)
 {
@@ -455,7 +501,8 @@ START_TEST(overflow)
     pi_weight_sums(w, &by_row, sums);
     h_expect(sums[0] == -127 * 66312ll && sums[1] == 0, "sums %lld %lld", (long long)sums[0], (long long)sums[1]);
     int over = 0;
-    h_expect(pi_integer_bias(2.5f, 1, 1, &over) == 2 && pi_integer_bias(3.5f, 1, 1, &over) == 4 && pi_integer_bias(-2.5f, 1, 1, &over) == -2 && !over, "ties to even");
+    h_expect(pi_integer_bias(2.5f, 1, 1, &over) == 2 && pi_integer_bias(3.5f, 1, 1, &over) == 4 &&
+             pi_integer_bias(-2.5f, 1, 1, &over) == -2 && !over, "ties to even");
     pi_integer_bias(3e9f, 1, 1, &over);
     h_expect(over, "3e9 leaves s32");
     free(w);
@@ -474,6 +521,7 @@ Suite *pi_suite(void)
     h_add(s, "auto_pad", auto_pad, 1, 20);
     h_add(s, "output_shape", output_shape, 1, 20);
     h_add(s, "no memory", no_memory, 4, 20);
+    h_add(s, "explain", explain, SHAPES, 20);
     h_add(s, "errors", errors, 1, 20);
     h_add(s, "overflow", overflow, 1, 20);
     return s;

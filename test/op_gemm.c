@@ -25,7 +25,8 @@ static void release(struct op_run *r)
 }
 
 struct variant { const char *mask; size_t threads; unsigned late; int open; };
-static const struct variant variants[] = { { NULL, 1, 0, 0 }, { NULL, 2, 0, 0 }, { NULL, 4, 0, 0 }, { "ref", 3, 0, 0 }, { NULL, 1, 0, 1 },
+static const struct variant variants[] = { { NULL, 1, 0, 0 }, { NULL, 2, 0, 0 }, { NULL, 4, 0, 0 }, { "ref", 3, 0, 0 },
+                                           { NULL, 1, 0, 1 },
                                            { NULL, 1, 2, 0 }, { NULL, 3, 6, 1 }, { "ref", 1, 4, 0 } };
 
 static void compare(const char *what, const struct op_run *run, const void *want, size_t n)
@@ -56,7 +57,8 @@ static void compare(const char *what, const struct op_run *run, const void *want
 struct gemm { int64_t m, n, k; float alpha, beta; int ta, tb, c; };
 static const struct gemm gemms[] = {
     { 1, 17, 33, 1, 1, 0, 0, 2 }, { 13, 50, 40, 1, 1, 0, 1, 2 }, { 7, 16, 9, 1, 1, 1, 0, 3 }, { 5, 3, 64, 1, 1, 1, 1, 0 },
-    { 9, 33, 21, 0.7f, 1, 0, 0, 2 }, { 6, 20, 15, 1, 0.3f, 0, 1, 2 }, { 4, 35, 11, -1.3f, 0.1f, 1, 0, 5 }, { 11, 18, 8, 1, 1, 0, 0, 4 },
+    { 9, 33, 21, 0.7f, 1, 0, 0, 2 }, { 6, 20, 15, 1, 0.3f, 0, 1, 2 }, { 4, 35, 11, -1.3f, 0.1f, 1, 0, 5 },
+        { 11, 18, 8, 1, 1, 0, 0, 4 },
     { 3, 40, 12, 1, 2, 0, 1, 1 }, { 8, 24, 19, 1, 1, 0, 1, 5 }, { 1, 24, 19, 0.5f, 1, 0, 1, 5 }, { 2, 1, 30, 1, 1, 0, 0, 4 },
     { 60, 70, 128, 1, 1, 0, 0, 2 }, { 10, 9, 5, 1, 1, 0, 0, 6 }, { 1, 1, 1, 1, 1, 0, 0, 1 } };
 enum { GEMMS = sizeof gemms / sizeof *gemms };
@@ -66,7 +68,8 @@ static float widened(const struct pi_tensor *t, size_t i)
     return t->type == PI_F32 ? ((const float *)t->data)[i] : h_from_bf16(((const uint16_t *)t->data)[i]);
 }
 
-static void make_gemm(struct op_run *r, const struct gemm *g, enum pi_type a, enum pi_type out, enum pi_type res, int acts, enum h_kind kind)
+static void make_gemm(struct op_run *r, const struct gemm *g, enum pi_type a, enum pi_type out, enum pi_type res, int acts,
+                      enum h_kind kind)
 {
     *r = (struct op_run){ .op = &pi_op_Gemm, .nin = g->c ? 3 : 2, .out = { .type = (uint8_t)out } };
     const int64_t ad[2] = { g->ta ? g->k : g->m, g->ta ? g->m : g->k }, bd[2] = { g->tb ? g->n : g->k, g->tb ? g->k : g->n };
@@ -77,7 +80,8 @@ static void make_gemm(struct op_run *r, const struct gemm *g, enum pi_type a, en
     op_int(r, "transB", g->tb);
     r->in[0] = tensor(a, 2, ad, kind);
     r->in[1] = tensor(a == PI_U8 ? PI_S8 : a, 2, bd, kind);
-    if (g->c) r->in[2] = tensor(PI_F32, g->c == 1 ? 0 : g->c == 2 || g->c == 6 ? 1 : 2, g->c == 2 ? &g->n : g->c == 3 ? one_n : g->c == 5 ? mn : m1 + (g->c == 6), H_SMALL);
+    if (g->c) r->in[2] = tensor(PI_F32, g->c == 1 ? 0 : g->c == 2 || g->c == 6 ? 1 : 2, g->c == 2 ? &g->n : g->c == 3 ? one_n
+                                : g->c == 5 ? mn : m1 + (g->c == 6), H_SMALL);
     if (g->c) ((float *)r->in[2].data)[0] = -0.0f;
     if (acts) r->fused = (struct pi_fused){ .has_act = 1, .act_lo = -1.5f, .act_hi = 30, .has_clamp = 1, .lo = 0, .hi = 60 };
     if (res) { r->fused.has_res = 1; r->res = tensor(res, 2, mn, H_RANDOM); r->res.scale = 0.3f; r->res.zp = 9; }
@@ -95,9 +99,12 @@ static void gemm_oracle(const struct gemm *g, const struct op_run *r, const floa
 {
     const double step = r->out.type == PI_U8 ? (double)r->out.scale : 1;
     const int integer = r->in[0].type == PI_U8;
-    struct pi_epi e = { .stages = (integer ? PI_SCALE : 0u) | (r->fused.has_act ? PI_ACT : 0u) | (r->fused.has_res ? PI_RES : 0u), .out = r->out.type,
-                        .res_type = r->res.type, .act_lo = (float)((double)r->fused.act_lo / step), .act_hi = (float)((double)r->fused.act_hi / step),
-                        .lo = -INFINITY, .hi = INFINITY, .zp = r->out.zp, .res_scale = (float)((double)r->res.scale / step), .res_zp = r->res.zp };
+    struct pi_epi e = { .stages = (integer ? PI_SCALE : 0u) | (r->fused.has_act ? PI_ACT : 0u) | (r->fused.has_res ? PI_RES
+            : 0u), .out = r->out.type,
+                        .res_type = r->res.type, .act_lo = (float)((double)r->fused.act_lo / step),
+                            .act_hi = (float)((double)r->fused.act_hi / step),
+                        .lo = -INFINITY, .hi = INFINITY, .zp = r->out.zp, .res_scale = (float)((double)r->res.scale / step),
+                            .res_zp = r->res.zp };
     if (r->fused.has_clamp) { e.lo = (float)((double)r->fused.lo / step); e.hi = (float)((double)r->fused.hi / step); }
     if (e.out == PI_U8) { e.lo = fmaxf(e.lo, (float)-e.zp); e.hi = fminf(e.hi, (float)(255 - e.zp)); }
     const size_t ye = h_type_size((enum pi_type)e.out), re = r->fused.has_res ? h_type_size((enum pi_type)r->res.type) : 0;
@@ -106,7 +113,8 @@ static void gemm_oracle(const struct gemm *g, const struct op_run *r, const floa
             float sum = 0; int32_t isum = 0;
             double s64 = 0, size = 0;
             for (int64_t k = 0; k < g->k; k++) {
-                const size_t ia = (size_t)(g->ta ? k * g->m + i : i * g->k + k), ib = (size_t)(g->tb ? j * g->k + k : k * g->n + j);
+                const size_t ia = (size_t)(g->ta ? k * g->m + i : i * g->k + k), ib = (size_t)(g->tb ? j * g->k + k
+                        : k * g->n + j);
                 if (integer) { isum += (((const uint8_t *)r->in[0].data)[ia] - r->in[0].zp) * ((const int8_t *)r->in[1].data)[ib]; continue; }
                 const float a = widened(&r->in[0], ia), b = widened(&r->in[1], ib);
                 sum = fmaf(a, (float)((double)g->alpha * (double)b), sum);
@@ -116,7 +124,8 @@ static void gemm_oracle(const struct gemm *g, const struct op_run *r, const floa
             const float add = c_value(g, r, i, j);
             const size_t at = (size_t)(i * g->n + j);
             const char *const res = r->fused.has_res ? (const char *)r->res.data + at * re : NULL;
-            if (y64) { y64[at] = (double)g->alpha * s64 + (double)add; bound[at] = 1e-6 * (fabs((double)g->alpha) * size + fabs((double)add)) + 1e-30; }
+            if (y64) { y64[at] = (double)g->alpha * s64 + (double)add;
+                       bound[at] = 1e-6 * (fabs((double)g->alpha) * size + fabs((double)add)) + 1e-30; }
             if (!integer) { e.bias = &add; law_float(&e, sum, 0, 0, res, 0, (char *)y + at * ye); continue; }
             const double s = (double)r->in[0].scale * (double)(float)((double)g->alpha * (double)sw[j]);
             const int32_t bias = (int32_t)nearbyint((double)add / s);
@@ -140,7 +149,8 @@ static void check_gemm(int i, enum pi_type a, enum pi_type out, enum pi_type res
     void *want = malloc(n * 4);
     char what[80];
     gemm_oracle(g, &r, sw, want, NULL, NULL);
-    snprintf(what, sizeof what, "Gemm %lld %lld %lld trans %d %d c %d", (long long)g->m, (long long)g->n, (long long)g->k, g->ta, g->tb, g->c);
+    snprintf(what, sizeof what, "Gemm %lld %lld %lld trans %d %d c %d", (long long)g->m, (long long)g->n, (long long)g->k, g->ta,
+             g->tb, g->c);
     compare(what, &r, want, n);
     free(want);
     release(&r);
@@ -255,13 +265,15 @@ static void matmul_oracle(const struct matmul *t, const struct op_run *r, const 
 {
     const int64_t m = t->ra > 1 ? t->a[t->ra - 2] : 1, k = t->a[t->ra - 1], n = t->rb > 1 ? t->b[t->rb - 1] : 1;
     const int batch = t->ry - (t->ra > 1) - (t->rb > 1), integer = r->in[0].type == PI_U8;
-    struct pi_epi e = { .stages = (integer ? PI_SCALE : 0u) | (r->fused.has_act ? PI_ACT : 0u) | (r->fused.has_res ? PI_RES : 0u), .out = r->out.type, .res_type = r->res.type,
+    struct pi_epi e = { .stages = (integer ? PI_SCALE : 0u) | (r->fused.has_act ? PI_ACT : 0u) | (r->fused.has_res ? PI_RES
+            : 0u), .out = r->out.type, .res_type = r->res.type,
                         .act_lo = r->fused.act_lo, .act_hi = r->fused.act_hi, .lo = -INFINITY, .hi = INFINITY };
     int64_t count = 1;
     for (int d = 0; d < batch; d++) count *= t->y[d];
     for (int64_t i = 0; i < count * m * n; i++) {
         const int64_t b = i / (m * n), row = i / n % m, j = i % n;
-        const size_t a0 = batch_of(t->a, t->ra, t->y, batch, b) * (size_t)(m * k), b0 = batch_of(t->b, t->rb, t->y, batch, b) * (size_t)(k * n);
+        const size_t a0 = batch_of(t->a, t->ra, t->y, batch, b) * (size_t)(m * k), b0 = batch_of(t->b, t->rb, t->y, batch,
+                b) * (size_t)(k * n);
         float sum = 0; int32_t isum = 0;
         const float zero = 0; const int32_t none = 0;
         for (int64_t p = 0; p < k; p++) {
@@ -269,7 +281,8 @@ static void matmul_oracle(const struct matmul *t, const struct op_run *r, const 
             if (integer) isum += (((const uint8_t *)r->in[0].data)[ia] - r->in[0].zp) * ((const int8_t *)r->in[1].data)[ib];
             else sum = fmaf(widened(&r->in[0], ia), widened(&r->in[1], ib), sum);
         }
-        const void *res = r->fused.has_res ? (const char *)r->res.data + (size_t)i * h_type_size((enum pi_type)r->res.type) : NULL;
+        const void *res = r->fused.has_res ? (const char *)r->res.data + (size_t)i * h_type_size((enum pi_type)r->res.type)
+            : NULL;
         if (integer) {
             const float scale = (float)((double)r->in[0].scale * (double)sw[j]);
             e.bias = &none; e.scale = &scale;
@@ -323,7 +336,8 @@ static void refused(precinfer_context *ctx, struct op_run r, const char *says)
 {
     struct precinfer_error err = { 0 };
     const int status = op_exec(ctx, &r, &err);
-    h_expect(status && strstr(err.text, "node 'tested'") && strstr(err.text, says), "want '%s', got %d '%s'", says, status, err.text);
+    h_expect(status && strstr(err.text, "node 'tested'") && strstr(err.text, says), "want '%s', got %d '%s'", says, status,
+             err.text);
     if (!status) h_guard_free(r.out.data);
 }
 
@@ -374,7 +388,8 @@ START_TEST(no_memory)
         const int status = op_exec(ctx, &q, NULL);
         h_guard_free(q.out.data);
         precinfer_context_free(ctx);
-        h_expect(!host.live && (!host.failed || status == PRECINFER_NO_MEMORY), "allocation %ld: status %d, %ld live", n, status, (long)host.live);
+        h_expect(!host.live && (!host.failed || status == PRECINFER_NO_MEMORY), "allocation %ld: status %d, %ld live", n, status,
+                 (long)host.live);
         if (!host.failed) break;
     }
     release(&r);

@@ -16,6 +16,8 @@ struct op_run {
     struct pi_tensor res;               /* with fused.has_res                                                  */
     struct pi_tensor out;               /* type, quantized, scale, zp; dims and data are the result            */
     const float *weight_scale;
+    const struct pi_cpu *explain;       /* choose for this CPU, then stop                                      */
+    pi_why *why; void *user;
     const char *kernel;                 /* result                                                              */
 };
 
@@ -47,7 +49,8 @@ static inline int op_exec(precinfer_context *ctx, struct op_run *r, struct preci
     int values_in[OP_MAX_IN] = { 0, 1, 2 }, value_out = 3;
     const struct pi_tensor *in[OP_MAX_IN] = { 0 }, *late[OP_MAX_IN] = { 0 };
     struct pi_tensor blank[OP_MAX_IN], *out[1] = { &r->out }, guess;
-    struct pi_node node = { .name = "tested", .op = r->op, .opset = 17, .nin = r->nin, .nout = 1, .nattr = r->nattr, .in = values_in,
+    struct pi_node node = { .name = "tested", .op = r->op, .opset = 17, .nin = r->nin, .nout = 1, .nattr = r->nattr,
+                            .in = values_in,
                             .out = &value_out, .attr = r->attr, .fused = r->fused };
     int status = 0;
     void *params = calloc(1, r->op->params_bytes + 1);
@@ -71,9 +74,14 @@ static inline int op_exec(precinfer_context *ctx, struct op_run *r, struct preci
     if (r->open) for (int d = 0; d < guess.rank; d++) guess.dims[d] = -1 - d;
     struct pi_compile c = { .ctx = ctx, .node = &node, .in = late, .out = &guess, .res = r->fused.has_res ? &r->res : NULL,
                             .weight_scale = r->weight_scale, .cpu = &ctx->cpu, .isas = ctx->isas };
+    if (r->explain) {
+        c.choose_only = 1;
+        c.cpu = r->explain; c.isas = pi_isas_of(r->explain->features);
+        c.why = r->why; c.user = r->user;
+    }
     if (!status) status = r->op->compile(&c, err);
-    if (status) { free(params); return status; }
     r->kernel = c.kernel;
+    if (status || r->explain) { free(params); return status; }
     struct pi_call call = { .ctx = ctx, .node = &node, .in = in, .out = out, .res = c.res, .state = c.state };
     const size_t table = r->op->tables ? r->op->tables(&call) : 0, ws = r->op->workspace ? r->op->workspace(&call) : 0;
     r->out.data = h_guard_aligned((size_t)pi_elements(&r->out) * pi_type_size(r->out.type), 4);

@@ -8,8 +8,8 @@ INL void column(const struct pi_tile *t, const char *buf, size_t ld, size_t j, s
     const size_t m = t->m;              /* copied: a byte store may alias *t */
     for (size_t r = 0; r < m; r++, buf += ld * 4) finish(t, &k, LOAD(buf), r, j, integer, stages, out, res);
 }
-INL void columns(const struct pi_tile *t, const void *buf, size_t ld, size_t j0, size_t n, const int integer, const uint32_t stages,
-                 const int out, const int res)
+INL void columns(const struct pi_tile *t, const void *buf, size_t ld, size_t j0, size_t n, const int integer,
+                 const uint32_t stages, const int out, const int res)
 {
     const char *from = buf;
     size_t v = 0;
@@ -50,8 +50,9 @@ void pi_gemm_epilogue_int_avx2(const struct pi_tile *t, const void *buf, size_t 
         for (; v + 16 <= n; v += 16) hot_u8(t, (const char *)buf + v * 4, ld, j0 + v);
         if (v < n) columns(t, (const char *)buf + v * 4, ld, j0 + v, n - v, 1, PI_SCALE, PI_U8, PI_U8);
     }
-#define CASE(stages_, out_, res_) \
-    else if (e->out == out_ && s == (stages_) && (!(s & PI_RES) || res == res_)) columns(t, buf, ld, j0, n, 1, stages_, out_, res_);
+#define CASE(stages_, out_, res_)                                                                                       \
+    else if (e->out == out_ && s == (stages_) && (!(s & PI_RES) || res == res_))                                        \
+        columns(t, buf, ld, j0, n, 1, stages_, out_, res_);
     CASE(PI_SCALE, PI_U8, PI_U8)
     CASE(PI_SCALE | PI_RES, PI_U8, PI_U8)
     CASE(PI_SCALE | PI_ACT | PI_RES, PI_U8, PI_U8)
@@ -66,8 +67,10 @@ void pi_gemm_epilogue_float_avx2(const struct pi_tile *t, const void *buf, size_
     const struct pi_epi *e = t->epi;
     const uint32_t s = e->stages;
     const int res = e->res_type;
-#define CASE(stages_, out_) \
-    if (e->out == out_ && s == (stages_) && (!(s & PI_RES) || res == out_)) columns(t, buf, ld, j0, n, 0, stages_, out_, out_); else
+#define CASE(stages_, out_)                                                                                             \
+    if (e->out == out_ && s == (stages_) && (!(s & PI_RES) || res == out_))                                             \
+        columns(t, buf, ld, j0, n, 0, stages_, out_, out_);                                                             \
+    else
     CASE(0, PI_F32)
     CASE(PI_ACT, PI_F32)
     CASE(PI_RES, PI_F32)

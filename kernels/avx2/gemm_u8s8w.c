@@ -38,8 +38,10 @@ INL void body(const struct pi_tile *t, const int mr, const int nv, size_t j0, si
             const char *b = panel + t->seg[s] * t->b_seg;
             for (size_t p = (t->k + 1) / 2; p; p--, b += 32, a += mr) {
                 __m256i w[MAX_NV];
-                UNROLL for (int v = 0; v < nv; v++)
-                    w[v] = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(b + (size_t)(v / 2) * t->b_panel + 16 * (v % 2))));
+                UNROLL for (int v = 0; v < nv; v++) {
+                    const char *at = b + (size_t)(v / 2) * t->b_panel + 16 * (v % 2);
+                    w[v] = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)at));
+                }
                 UNROLL for (int r = 0; r < mr; r++) {
                     __m256i x = _mm256_set1_epi32(a[r]), y[MAX_NV];
                     KEEP(x);

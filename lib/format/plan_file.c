@@ -150,15 +150,23 @@ struct reading {
     precinfer_graph *g;
     struct pi_lowered_node *nodes; struct pi_lowered_value *values;
     struct precinfer_error *err;
+    size_t missing;                     /* bytes that a string had no memory for                                 */
 };
 /* The checksum held, so a contradiction here is a file that something else wrote. */
-static int malformed(struct reading *x) { return pi_fail(x->err, PRECINFER_MALFORMED, "plan file: the graph section contradicts itself at byte %zu", x->r.at); }
+static int malformed(struct reading *x)
+{
+    if (x->missing) return pi_no_memory(x->err, x->missing);
+    return pi_fail(x->err, PRECINFER_MALFORMED, "plan file: the graph section contradicts itself at byte %zu", x->r.at);
+}
 
 static const char *get_text(struct reading *x)
 {
     size_t n;
     const char *s = pi_get_string(&x->r, &n);
-    return x->r.failed ? NULL : pi_arena_string(&x->g->arena, s, n);
+    if (x->r.failed) return NULL;
+    s = pi_arena_string(&x->g->arena, s, n);
+    if (!s) x->missing = n + 1;
+    return s;
 }
 /* A count of things that take at least one byte each: bounded by what is left. */
 static size_t get_size(struct reading *x)
@@ -367,6 +375,7 @@ static int get_meta(struct reading *x, const struct pi_section *s, struct meta *
     m->rejected = (int)pi_get_u8(&x->r);
     m->nsamples = (size_t)pi_get_count(&x->r);
     pi_preprocessing_decode(&x->r, &m->pre);
+    if (x->missing) return pi_no_memory(x->err, x->missing);
     if (x->r.failed || !m->cpu) return pi_fail(x->err, PRECINFER_MALFORMED, "plan file: the META section is cut short");
     return pi_preprocessing_check(&m->pre, "plan file", x->err);
 }

@@ -1,4 +1,5 @@
 /* Arithmetic of two tensors, or of any number of them, with broadcasting. */
+#include <string.h>
 #include "elt.h"
 #include "infer.h"
 
@@ -88,15 +89,42 @@ VARIADIC(Mean, "Mean", 6, PI_ADD, infer_mean, run_mean)
 
 /* ---------------------------------------------------------------- PRelu: the slope is a tensor */
 
+/* x < 0 ? x * slope : x, by bits: a branch on the sign of random numbers costs more than all else. */
+static float leak(float x, float slope)
+{
+    const float y = x * slope;
+    uint32_t bx, by;
+    memcpy(&bx, &x, sizeof bx);
+    memcpy(&by, &y, sizeof by);
+    const uint32_t below = 0u - (uint32_t)(x < 0);
+    bx = (by & below) | (bx & ~below);
+    float r;
+    memcpy(&r, &bx, sizeof r);
+    return r;
+}
+
+enum { LANES = 8 };                                         /* in this many at a time: compilers make vectors of it */
+
+/* Both operands are dense, or hold still for all of a block of LANES. */
+static void leak_block(const float *a, const float *b, float *c)
+{
+    float r[LANES];
+    for (int l = 0; l < LANES; l++) r[l] = leak(a[l], b[l]);
+    for (int l = 0; l < LANES; l++) c[l] = r[l];
+}
+
 static void leaky(const struct pi_elt *e)
 {
     const float *a = e->a, *b = e->b;
-    float *c = e->c;
+    float *c = e->c, a0[LANES], b0[LANES];
     const size_t sa = !(e->mode & PI_A_SCALAR), sb = !(e->mode & PI_B_SCALAR);
-    for (size_t i = 0; i < e->n; i++) {
-        const float x = a[i * sa], y = x * b[i * sb];
-        c[i] = x < 0 ? y : x;
+    size_t i = 0;
+    for (int l = 0; l < LANES; l++) {
+        a0[l] = a[0];
+        b0[l] = b[0];
     }
+    for (; i + LANES <= e->n; i += LANES) leak_block(sa ? a + i : a0, sb ? b + i : b0, c + i);
+    for (; i < e->n; i++) c[i] = leak(sa ? a[i] : a0[0], sb ? b[i] : b0[0]);
 }
 
 static int infer_prelu(const struct pi_infer *i)

@@ -48,11 +48,16 @@ static void list_pixels(const struct job *j, const char *first, const void **a)
 static void bring(const struct job *j, size_t n, const void **a, char *block)
 {
     const ptrdiff_t step = (ptrdiff_t)(j->in.stride[1] * (int64_t)j->size);
-    for (size_t p = 0; p < j->pixels; p++) {
-        char *to = block + p * LOOSE * j->size;
-        for (size_t k = 0; k < n; k++) memcpy(to + k * j->size, (const char *)a[p] + (ptrdiff_t)k * step, j->size);
-        a[p] = to;
+    const size_t pitch = LOOSE * j->size;
+    for (size_t k = 0; k < n; k++) {                        /* channel after channel: that is how they lie */
+        char *to = block + k * j->size;
+        const ptrdiff_t at = (ptrdiff_t)k * step;
+        if (j->size == 4)
+            for (size_t p = 0; p < j->pixels; p++) memcpy(to + p * pitch, (const char *)a[p] + at, 4);
+        else
+            for (size_t p = 0; p < j->pixels; p++) memcpy(to + p * pitch, (const char *)a[p] + at, j->size);
     }
+    for (size_t p = 0; p < j->pixels; p++) a[p] = block + p * pitch;
 }
 
 static void span(void *arg, size_t begin, size_t end, size_t slot)

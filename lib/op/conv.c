@@ -76,7 +76,8 @@ static int row_suits(const struct pi_conv_ask *q, enum pi_conv_how how, const st
 int pi_conv_choose(const struct pi_conv_ask *q, struct pi_conv *p)
 {
     *p = (struct pi_conv){ .a_size = pi_type_size(q->a), .b_size = pi_type_size(q->b), .c_size = pi_type_size(q->out),
-                           .res_size = q->res ? pi_type_size(q->res) : 0, .at = q->at, .skip_padding = q->a != PI_U8 || q->zp == 0 };
+                           .res_size = q->res ? pi_type_size(q->res) : 0, .at = q->at,
+                           .skip_padding = q->a != PI_U8 || q->zp == 0 };
     for (size_t i = 0; i < IMPLEMENTATIONS; i++) {
         const struct implementation *const im = &implementations[i];
         if (!im->takes(q)) continue;
@@ -122,12 +123,14 @@ static int pack_stem(const precinfer_context *ctx, const struct pi_conv_ask *q, 
     const size_t run = s->kw * s->c, column = s->kh * run;
     void *const w = side_by_side(ctx, q, p->b_size);
     if (!w) return pi_no_memory(err, s->o * column * p->b_size);
-    const int status = pi_pack(&ctx->alloc, p->w, p->rows[0]->packing, w, s->kh, run, s->o, column, (ptrdiff_t)run, 1, (ptrdiff_t)column, 0, err);
+    const int status = pi_pack(&ctx->alloc, p->w, p->rows[0]->packing, w, s->kh, run, s->o, column, (ptrdiff_t)run, 1,
+                               (ptrdiff_t)column, 0, err);
     pi_free(&ctx->alloc, w);
     return status;
 }
 
-static int pack_one(const precinfer_context *ctx, const struct pi_conv_ask *q, struct pi_conv *p, size_t i, struct precinfer_error *err)
+static int pack_one(const precinfer_context *ctx, const struct pi_conv_ask *q, struct pi_conv *p, size_t i,
+                    struct precinfer_error *err)
 {
     const struct pi_conv_shape *s = &q->s;
     const struct pi_allocator *const a = &ctx->alloc;
@@ -137,7 +140,8 @@ static int pack_one(const precinfer_context *ctx, const struct pi_conv_ask *q, s
     case PI_CONV_STEM: return pack_stem(ctx, q, p, err);
     case PI_CONV_DEPTHWISE: return pi_pack_dw(a, p->w, packing, q->w, t, s->c, q->at.tap, q->at.group, err);
     case PI_CONV_BUNDLE: return pi_pack(a, p->w, packing, q->w, t, nr, s->o, nr * t, q->at.tap, q->at.in, q->at.out, k, err);
-    default: return pi_pack(a, &p->w[i], packing, group_weights(q, p->b_size, i), t, k, n, k * t, q->at.tap, q->at.in, q->at.out, 0, err);
+    default: return pi_pack(a, &p->w[i], packing, group_weights(q, p->b_size, i), t, k, n, k * t, q->at.tap, q->at.in, q->at.out,
+                            0, err);
     }
 }
 

@@ -71,5 +71,6 @@ struct pi_conv_io {
 size_t pi_conv_table_bytes(const struct pi_conv *p, const struct pi_conv_shape *s);
 void pi_conv_fill(const struct pi_conv *p, const struct pi_conv_shape *s, void *table);
 size_t pi_conv_workspace(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s);
-void pi_conv_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io);
+void pi_conv_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
+                 const struct pi_conv_io *io);
 #endif

@@ -12,14 +12,21 @@ static size_t group_out(const struct pi_conv_shape *s) { return s->o / s->groups
 /* A plain matrix product: output row i reads input row i. */
 static int direct(const struct pi_conv *p, const struct pi_conv_shape *s)
 {
-    return p->how != PI_CONV_DEPTHWISE && taps(s) == 1 && s->sh == 1 && s->sw == 1 && !s->pt && !s->pl && s->oh == s->h && s->ow == s->w;
+    return p->how != PI_CONV_DEPTHWISE && taps(s) == 1 && s->sh == 1 && s->sw == 1 && !s->pt && !s->pl && s->oh == s->h &&
+        s->ow == s->w;
 }
 static int padded_copy(const struct pi_conv *p, const struct pi_conv_shape *s)
 {
     return p->how == PI_CONV_STEM && (s->pt || s->pl || s->pb || s->pr);
 }
-static size_t image_width(const struct pi_conv *p, const struct pi_conv_shape *s) { return padded_copy(p, s) ? s->w + s->pl + s->pr : s->w; }
-static size_t image_height(const struct pi_conv *p, const struct pi_conv_shape *s) { return padded_copy(p, s) ? s->h + s->pt + s->pb : s->h; }
+static size_t image_width(const struct pi_conv *p, const struct pi_conv_shape *s)
+{
+    return padded_copy(p, s) ? s->w + s->pl + s->pr : s->w;
+}
+static size_t image_height(const struct pi_conv *p, const struct pi_conv_shape *s)
+{
+    return padded_copy(p, s) ? s->h + s->pt + s->pb : s->h;
+}
 
 /* ---------------------------------------------------------------- tables */
 
@@ -98,7 +105,8 @@ static void fill_transposed(const struct pi_conv *p, const struct pi_conv_shape 
                     t->c_at[i] = (int32_t)((y * s->ow + x) * s->o * p->c_size);
                     t->res_at[i] = (int32_t)((y * s->ow + x) * s->o * p->res_size);
                     for (size_t k = 0; k < taps(s); k++)
-                        t->at[k * m + i] = offset(s, in_pixel, source(y, s->pt, k / s->kw, s->dh, s->sh), source(x, s->pl, k % s->kw, s->dw, s->sw));
+                        t->at[k * m + i] = offset(s, in_pixel, source(y, s->pt, k / s->kw, s->dh, s->sh),
+                                                  source(x, s->pl, k % s->kw, s->dw, s->sw));
                 }
 }
 
@@ -124,7 +132,10 @@ static struct dw_pointers take_dw(struct pi_carve *w, const struct pi_conv_shape
     return d;
 }
 
-struct dw_job { const struct pi_conv *p; const struct pi_conv_shape *s; const struct pi_conv_io *io; size_t blocks, slots, slot_bytes; };
+struct dw_job {
+    const struct pi_conv *p; const struct pi_conv_shape *s; const struct pi_conv_io *io;
+    size_t blocks, slots, slot_bytes;
+};
 
 /* Pixels i .. i+m-1 of an image. */
 static void dw_block(const struct dw_job *j, const struct dw_pointers *d, size_t image, size_t i, size_t m)
@@ -138,8 +149,8 @@ static void dw_block(const struct dw_job *j, const struct dw_pointers *d, size_t
     for (size_t r = 0; r < m; r++) d->c[r] = (char *)j->io->y + (first + r) * s->o * p->c_size;
     if (j->io->res)
         for (size_t r = 0; r < m; r++) d->res[r] = (const char *)j->io->res + (first + r) * s->o * p->res_size;
-    const struct pi_dw call = { .m = m, .n = s->c, .taps = t, .a = d->a, .b = p->w->b, .c = d->c, .res = j->io->res ? d->res : NULL,
-                                .row = first, .epi = j->io->epi };
+    const struct pi_dw call = { .m = m, .n = s->c, .taps = t, .a = d->a, .b = p->w->b, .c = d->c,
+                                .res = j->io->res ? d->res : NULL, .row = first, .epi = j->io->epi };
     p->rows[0]->fn.dw(&call);
 }
 
@@ -162,7 +173,8 @@ static size_t dw_slot_bytes(const struct pi_conv_shape *s)
     return w.at;
 }
 
-static void run_depthwise(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io)
+static void run_depthwise(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
+                          const struct pi_conv_io *io)
 {
     struct dw_job j = { p, s, io, s->n * ((pixels(s) + DW_PIXELS - 1) / DW_PIXELS), 0, dw_slot_bytes(s) };
     j.slots = least(ctx->threads, j.blocks);
@@ -201,8 +213,8 @@ static void shift_epi(struct pi_epi *e, size_t by)
 static struct pi_packed pack_now(const struct pi_conv *p, const struct pi_conv_shape *s, const void *w, size_t group, void *to)
 {
     struct pi_packed d;
-    pi_pack_into(&d, p->rows[0]->packing, (const char *)w + (ptrdiff_t)group * p->at.group * (ptrdiff_t)p->b_size, taps(s), group_in(s),
-                 group_out(s), p->at.tap, p->at.in, p->at.out, to);
+    const char *const from = (const char *)w + (ptrdiff_t)group * p->at.group * (ptrdiff_t)p->b_size;
+    pi_pack_into(&d, p->rows[0]->packing, from, taps(s), group_in(s), group_out(s), p->at.tap, p->at.in, p->at.out, to);
     return d;
 }
 
@@ -243,7 +255,8 @@ static void group_slot(void *arg, size_t slot)
 }
 
 /* Taps of one group, or a bundle; and the stem without padding. */
-static void run_whole(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io)
+static void run_whole(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
+                      const struct pi_conv_io *io)
 {
     const struct pi_gemm g = gemm_of(p, s, io);
     pi_gemm_run(ctx, &g, p->w, p->rows, p->nrows, ctx->threads, io->ws);
@@ -273,7 +286,8 @@ static size_t border_bytes(const struct pi_conv *p, const struct pi_conv_shape *
     return pi_up(image_height(p, s) * image_width(p, s) * s->c * p->a_size, 64);
 }
 
-static void run_stem(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io)
+static void run_stem(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
+                     const struct pi_conv_io *io)
 {
     struct border_job b = { p, s, io->x, io->ws, least(ctx->threads, image_height(p, s)) };
     struct pi_gemm g = gemm_of(p, s, io);
@@ -308,7 +322,8 @@ size_t pi_conv_workspace(const precinfer_context *ctx, const struct pi_conv *p, 
     return (padded_copy(p, s) ? border_bytes(p, s) : 0) + pi_gemm_workspace(&g, p->w, p->rows[0], ctx->threads);
 }
 
-void pi_conv_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io)
+void pi_conv_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
+                 const struct pi_conv_io *io)
 {
     if (!s->n) return;
     if (p->how == PI_CONV_DEPTHWISE) run_depthwise(ctx, p, s, io);

@@ -11,7 +11,8 @@ static int read_list(struct pi_node *n, const char *name, size_t axes_each, int6
     PI_TRY(pi_attr_ints(n, name, &v, &have, err));
     if (!v) return 0;
     if (have != axes_each && have != 2 * axes_each)
-        return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "%s has %zu values; one- and two-dimensional convolutions are covered", name, have);
+        return pi_node_fail(n, err, PRECINFER_UNSUPPORTED,
+                            "%s has %zu values; one- and two-dimensional convolutions are covered", name, have);
     for (size_t i = 0; i < have; i++) {
         if (v[i] < least || v[i] > INT32_MAX)
             return pi_node_fail(n, err, PRECINFER_INVALID, "%s[%zu] is %lld", name, i, (long long)v[i]);
@@ -80,7 +81,8 @@ static void forward_axis(uint8_t mode, struct axis *x)
     if (mode == PI_AUTO_VALID) x->before = x->after = 0;
     if (x->in < 0) return;
     if (mode == PI_AUTO_SAME_UPPER || mode == PI_AUTO_SAME_LOWER) {
-        const int64_t out = (x->in + x->stride - 1) / x->stride, need = (out - 1) * x->stride + reach - x->in, all = need > 0 ? need : 0;
+        const int64_t out = (x->in + x->stride - 1) / x->stride;
+        const int64_t need = (out - 1) * x->stride + reach - x->in, all = need > 0 ? need : 0;
         x->before = mode == PI_AUTO_SAME_LOWER ? all - all / 2 : all / 2;
         x->after = all - x->before;
     }
@@ -133,23 +135,28 @@ static int keeps_size(const struct pi_conv_attrs *a, const struct axis *x, int i
 
 /* ---------------------------------------------------------------- inference */
 
-static int check_channels(const struct pi_node *n, const struct pi_tensor *x, const struct pi_tensor *w, struct precinfer_error *err)
+static int check_channels(const struct pi_node *n, const struct pi_tensor *x, const struct pi_tensor *w,
+                          struct precinfer_error *err)
 {
     const struct pi_conv_attrs *const a = n->params;
     const int64_t c = x->dims[1], first = w->dims[0], second = w->dims[1];
     if (first == 0 || second == 0 || c == 0)
         return pi_node_fail(n, err, PRECINFER_INVALID, "an input or weight has no channels");
     if (c > 0 && c % a->group)
-        return pi_node_fail(n, err, PRECINFER_INVALID, "group %lld does not divide %lld input channels", (long long)a->group, (long long)c);
+        return pi_node_fail(n, err, PRECINFER_INVALID, "group %lld does not divide %lld input channels", (long long)a->group,
+                            (long long)c);
     if (transposed(n)) {
         if (c > 0 && first > 0 && first != c)
-            return pi_node_fail(n, err, PRECINFER_INVALID, "weights for %lld input channels, the input has %lld", (long long)first, (long long)c);
+            return pi_node_fail(n, err, PRECINFER_INVALID, "weights for %lld input channels, the input has %lld",
+                                (long long)first, (long long)c);
         return 0;
     }
     if (first > 0 && first % a->group)
-        return pi_node_fail(n, err, PRECINFER_INVALID, "group %lld does not divide %lld output channels", (long long)a->group, (long long)first);
+        return pi_node_fail(n, err, PRECINFER_INVALID, "group %lld does not divide %lld output channels", (long long)a->group,
+                            (long long)first);
     if (c > 0 && second > 0 && second * a->group != c)
-        return pi_node_fail(n, err, PRECINFER_INVALID, "weights for %lld input channels in each of %lld groups, the input has %lld",
+        return pi_node_fail(n, err, PRECINFER_INVALID,
+                            "weights for %lld input channels in each of %lld groups, the input has %lld",
                             (long long)second, (long long)a->group, (long long)c);
     return 0;
 }
@@ -197,11 +204,13 @@ int pi_conv_infer(const struct pi_infer *i)
             return pi_node_fail(n, i->err, PRECINFER_INVALID, "kernel_shape[%d] is %lld, the weights have %lld", d,
                                 (long long)a->kernel[d], (long long)w->dims[2 + d]);
         if (axis.k == 0 || axis.in == 0)
-            return pi_node_fail(n, i->err, PRECINFER_INVALID, "spatial axis %d: input %lld, kernel %lld", d, (long long)axis.in, (long long)axis.k);
+            return pi_node_fail(n, i->err, PRECINFER_INVALID, "spatial axis %d: input %lld, kernel %lld", d, (long long)axis.in,
+                                (long long)axis.k);
         if (axis.out == 0)
             return pi_node_fail(n, i->err, PRECINFER_INVALID,
-                                "spatial axis %d: a kernel of %lld, dilation %lld does not fit %lld with padding %lld and %lld", d,
-                                (long long)axis.k, (long long)axis.dilation, (long long)axis.in, (long long)axis.before, (long long)axis.after);
+                                "spatial axis %d: a kernel of %lld, dilation %lld does not fit %lld with padding %lld and %lld",
+                                d, (long long)axis.k, (long long)axis.dilation, (long long)axis.in, (long long)axis.before,
+                                (long long)axis.after);
         y->dims[2 + d] = axis.out > 0 ? axis.out : keeps_size(a, &axis, transposed(n)) ? axis.in : pi_infer_open(i);
     }
     return check_sizes(i);
@@ -224,10 +233,12 @@ void pi_conv_shape(const struct pi_node *n, const struct pi_tensor *x, const str
     if (axes == 2) v = make_axis(n, &xs, &ws, 0);
     const struct axis h = make_axis(n, &xs, &ws, axes - 1);
     *s = (struct pi_conv_shape){
-        .n = (size_t)xs.dims[0], .h = (size_t)v.in, .w = (size_t)h.in, .c = (size_t)xs.dims[1], .kh = (size_t)v.k, .kw = (size_t)h.k,
+        .n = (size_t)xs.dims[0], .h = (size_t)v.in, .w = (size_t)h.in, .c = (size_t)xs.dims[1], .kh = (size_t)v.k,
+        .kw = (size_t)h.k,
         .o = (size_t)(transposed(n) ? ws.dims[1] * a->group : ws.dims[0]), .groups = (size_t)a->group, .oh = (size_t)v.out,
         .ow = (size_t)h.out, .sh = (size_t)v.stride, .sw = (size_t)h.stride, .dh = (size_t)v.dilation, .dw = (size_t)h.dilation,
-        .pt = (size_t)v.before, .pl = (size_t)h.before, .pb = (size_t)v.after, .pr = (size_t)h.after, .transposed = transposed(n) };
+        .pt = (size_t)v.before, .pl = (size_t)h.before, .pb = (size_t)v.after, .pr = (size_t)h.after,
+        .transposed = transposed(n) };
 }
 
 struct pi_conv_strides pi_conv_onnx_strides(const struct pi_conv_shape *s)
@@ -244,9 +255,11 @@ static int fits(double a, double b, double c, double d) { return a * b * c * d *
 const char *pi_conv_too_big(const struct pi_conv_shape *s)
 {
     if ((double)s->kh * (double)s->kw > UINT16_MAX) return "a kernel of more than 65535 taps";
-    if (!fits((double)(s->h + s->pt + s->pb), (double)(s->w + s->pl + s->pr), (double)s->c, 1)) return "one input image is larger than 2 GiB";
+    if (!fits((double)(s->h + s->pt + s->pb), (double)(s->w + s->pl + s->pr), (double)s->c, 1))
+        return "one input image is larger than 2 GiB";
     if (!fits((double)s->oh, (double)s->ow, (double)s->o, 1)) return "one output image is larger than 2 GiB";
-    if (!fits((double)s->o, (double)s->c / (double)s->groups, (double)s->kh, (double)s->kw)) return "the weights are larger than 2 GiB";
+    if (!fits((double)s->o, (double)s->c / (double)s->groups, (double)s->kh, (double)s->kw))
+        return "the weights are larger than 2 GiB";
     if (!fits((double)s->oh, (double)s->ow, (double)s->kh, (double)s->kw)) return "output pixels times kernel taps exceed 2^29";
     return NULL;
 }

@@ -5,7 +5,8 @@
 struct pi_packed pi_packed_sizes(const struct pi_packing *p, size_t segs, size_t k, size_t n)
 {
     const size_t seg = (k + p->kr - 1) / p->kr * pi_k_group_bytes(p), panel = pi_up(segs * seg, 64);
-    return (struct pi_packed){ .p = p, .n = n, .k = k, .segs = segs, .kc = k * segs, .nk = 1, .seg_bytes = seg, .panel_bytes = panel,
+    return (struct pi_packed){ .p = p, .n = n, .k = k, .segs = segs, .kc = k * segs, .nk = 1, .seg_bytes = seg,
+                               .panel_bytes = panel,
                                .bytes = (n + p->nr - 1) / p->nr * panel };
 }
 

@@ -142,8 +142,8 @@ static void step(struct place *p, size_t image_m)
 }
 
 /* First column of the block in every row of C or of the residual. at: offsets within an image, or NULL: pixel * ld. */
-static void point_out(const char *base, ptrdiff_t ld, const int32_t *at, ptrdiff_t image, size_t image_m, struct place p, size_t m,
-                      const void **out)
+static void point_out(const char *base, ptrdiff_t ld, const int32_t *at, ptrdiff_t image, size_t image_m, struct place p,
+                      size_t m, const void **out)
 {
     for (size_t r = 0; r < m; r++, step(&p, image_m))
         out[r] = base + (ptrdiff_t)p.image * image + (at ? at[p.pixel] : (ptrdiff_t)p.pixel * ld);
@@ -256,8 +256,8 @@ static void run_slot(void *arg, size_t slot)
     }
 }
 
-void pi_gemm_run(const precinfer_context *ctx, const struct pi_gemm *o, const struct pi_packed *w, const struct pi_row *const *rows,
-                 size_t nrows, size_t threads, void *ws)
+void pi_gemm_run(const precinfer_context *ctx, const struct pi_gemm *o, const struct pi_packed *w,
+                 const struct pi_row *const *rows, size_t nrows, size_t threads, void *ws)
 {
     struct job j = { .o = o, .w = w, .rows = rows, .nrows = nrows, .image_m = o->image_m ? o->image_m : o->m,
                      .columns = columns_per_block(ctx, w), .scratch = ws, .scratch_bytes = scratch_bytes(w, rows[0]) };

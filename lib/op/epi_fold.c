@@ -56,12 +56,14 @@ static int fold_residual(const struct pi_compile *c, struct pi_epi *e, double st
 
 static int positive(float x) { return x > 0 && x <= 3.402823466e38f; }
 
-static int fold_integer(const struct pi_compile *c, size_t n, const float *bias, const int64_t *sums, double step, int32_t *b, float *scale,
+static int fold_integer(const struct pi_compile *c, size_t n, const float *bias, const int64_t *sums, double step, int32_t *b,
+                        float *scale,
                         struct precinfer_error *err)
 {
     const float sx = c->in[0]->scale;
     if (!positive(sx) || !(step > 0) || !c->weight_scale)
-        return pi_node_fail(c->node, err, PRECINFER_INVALID, "an int8 layer needs positive scales of its input, weights and output");
+        return pi_node_fail(c->node, err, PRECINFER_INVALID,
+                            "an int8 layer needs positive scales of its input, weights and output");
     for (size_t j = 0; j < n; j++) {
         const float sw = c->weight_scale[j];
         int bad = !(sw - sw == 0) || sw == 0;
@@ -79,7 +81,8 @@ int pi_epi_fold(const struct pi_compile *c, size_t n, const float *bias, const i
                 struct precinfer_error *err)
 {
     const double step = c->out->type == PI_U8 ? (double)c->out->scale : 1.0;
-    *e = (struct pi_epi_arrays){ .epi = { .stages = pi_epi_stages(c), .out = c->out->type, .zp = c->out->type == PI_U8 ? c->out->zp : 0 } };
+    *e = (struct pi_epi_arrays){ .epi = { .stages = pi_epi_stages(c), .out = c->out->type,
+                                          .zp = c->out->type == PI_U8 ? c->out->zp : 0 } };
     PI_TRY(fold_bounds(c, &e->epi, step, err));
     PI_TRY(fold_residual(c, &e->epi, step, err));
     if (bias) {

@@ -13,7 +13,10 @@ struct params { float alpha, beta; int64_t trans_a, trans_b; };
 struct state { struct pi_dense d; struct pi_epi_arrays e; int late_c; };       /* late: C is not in e's bias        */
 
 static const struct params *params(const struct pi_node *n) { return n->params; }
-static const struct pi_tensor *addend(const struct pi_node *n, const struct pi_tensor *const *in) { return n->nin > 2 ? in[2] : NULL; }
+static const struct pi_tensor *addend(const struct pi_node *n, const struct pi_tensor *const *in)
+{
+    return n->nin > 2 ? in[2] : NULL;
+}
 
 static int check(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -55,7 +58,8 @@ static int infer(const struct pi_infer *i)
     const int64_t k = a->dims[params(n)->trans_a ? 0 : 1];
     if (k >= 0 && s.k >= 0 && k != s.k)
         return pi_node_fail(n, i->err, PRECINFER_INVALID, "A has %lld columns, B %lld rows", (long long)k, (long long)s.k);
-    if (k == 0 || s.k == 0 || s.n == 0) return pi_node_fail(n, i->err, PRECINFER_UNSUPPORTED, "an empty dimension: K %lld, N %lld", (long long)k, (long long)s.n);
+    if (k == 0 || s.k == 0 || s.n == 0)
+        return pi_node_fail(n, i->err, PRECINFER_UNSUPPORTED, "an empty dimension: K %lld, N %lld", (long long)k, (long long)s.n);
     if (c && (c->type != PI_F32 || c->rank > 2 || !broadcasts(c, 0, s.n) || !broadcasts(c, 1, s.m)))
         return pi_node_fail(n, i->err, PRECINFER_INVALID, "C does not broadcast to %lld x %lld", (long long)s.m, (long long)s.n);
     i->out[0].type = a->type;
@@ -189,9 +193,11 @@ static struct job job_of(const struct pi_call *c)
     struct job j = { .s = s, .st = c->state };
     j.general = j.st->late_c && !is_row(add, s.n);
     j.w = j.st->d.w.b ? j.st->d.w : pi_packed_sizes(j.st->d.rows[0]->packing, 1, (size_t)s.k, (size_t)s.n);
-    const size_t e = pi_type_size(a->type), ce = j.general ? 4 : pi_type_size(c->out[0]->type), re = c->res ? pi_type_size(c->res->type) : 0;
-    j.g = (struct pi_gemm){ .m = (size_t)s.m, .n = (size_t)s.n, .k = (size_t)s.k, .segs = 1, .asize = e, .lda = (ptrdiff_t)(e * (size_t)s.k),
-                            .image_m = (size_t)s.m, .ldc = (ptrdiff_t)(ce * (size_t)s.n), .csize = ce, .ldres = (ptrdiff_t)(re * (size_t)s.n),
+    const size_t e = pi_type_size(a->type), ce = j.general ? 4 : pi_type_size(c->out[0]->type);
+    const size_t re = c->res ? pi_type_size(c->res->type) : 0;
+    j.g = (struct pi_gemm){ .m = (size_t)s.m, .n = (size_t)s.n, .k = (size_t)s.k, .segs = 1, .asize = e,
+                            .lda = (ptrdiff_t)(e * (size_t)s.k), .image_m = (size_t)s.m, .ldc = (ptrdiff_t)(ce * (size_t)s.n),
+                            .csize = ce, .ldres = (ptrdiff_t)(re * (size_t)s.n),
                             .epi = &j.st->e.epi };
     return j;
 }
@@ -231,7 +237,8 @@ static struct pi_packed pack_now(const struct pi_call *c, const struct job *j, c
     const int t = params(c->node)->trans_b != 0;
     struct pi_packed w;
     if (x->scaled) scale_weights(b->type, b->data, j->g.k * j->g.n, params(c->node)->alpha, x->scaled);
-    pi_pack_into(&w, j->w.p, x->scaled ? x->scaled : b->data, 1, j->g.k, j->g.n, 0, t ? 1 : (ptrdiff_t)j->g.n, t ? (ptrdiff_t)j->g.k : 1, x->packed);
+    pi_pack_into(&w, j->w.p, x->scaled ? x->scaled : b->data, 1, j->g.k, j->g.n, 0, t ? 1 : (ptrdiff_t)j->g.n,
+                 t ? (ptrdiff_t)j->g.k : 1, x->packed);
     return w;
 }
 

@@ -36,7 +36,8 @@ static int infer_batch(const struct pi_infer *i, int rank, int d, int64_t *out)
     const int64_t x = batch_dim(i->in[0], rank, d), y = batch_dim(i->in[1], rank, d);
     if (x == 1 || y == 1 || x == y) *out = x == 1 ? y : x;
     else if (x >= 0 && y >= 0)
-        return pi_node_fail(i->node, i->err, PRECINFER_INVALID, "batch dimension %d: %lld and %lld do not broadcast", d, (long long)x, (long long)y);
+        return pi_node_fail(i->node, i->err, PRECINFER_INVALID, "batch dimension %d: %lld and %lld do not broadcast", d,
+                            (long long)x, (long long)y);
     else *out = x > 1 ? x : y > 1 ? y : pi_infer_open(i);
     return 0;
 }
@@ -49,9 +50,11 @@ static int infer(const struct pi_infer *i)
         return pi_node_fail(i->node, i->err, PRECINFER_INVALID, "A has %d dimensions and B %d, both need one", a->rank, b->rank);
     const struct sizes s = sizes_of(a, b);
     if (s.k >= 0 && s.bk >= 0 && s.k != s.bk)
-        return pi_node_fail(i->node, i->err, PRECINFER_INVALID, "A has %lld columns, B %lld rows", (long long)s.k, (long long)s.bk);
+        return pi_node_fail(i->node, i->err, PRECINFER_INVALID, "A has %lld columns, B %lld rows", (long long)s.k,
+                            (long long)s.bk);
     if (s.k == 0 || s.bk == 0 || s.n == 0)
-        return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "an empty dimension: K %lld, N %lld", (long long)s.k, (long long)s.n);
+        return pi_node_fail(i->node, i->err, PRECINFER_UNSUPPORTED, "an empty dimension: K %lld, N %lld", (long long)s.k,
+                            (long long)s.n);
     const int batch = batch_rank_of(a, b);
     y->type = a->type;
     y->rank = 0;
@@ -92,7 +95,8 @@ static int compile_into(struct pi_compile *c, struct state *s, struct precinfer_
 {
     const struct pi_tensor *const a = c->in[0], *const b = c->in[1];
     const struct sizes z = sizes_of(a, b);
-    struct pi_dense_ask q = { .cpu = c->cpu, .isas = c->isas, .only = c->ctx->kernel, .why = c->why, .user = c->user, .a = a->type, .b = b->type,
+    struct pi_dense_ask q = { .cpu = c->cpu, .isas = c->isas, .only = c->ctx->kernel, .why = c->why, .user = c->user,
+                              .a = a->type, .b = b->type,
                               .out = c->out->type, .stages = pi_epi_stages(c), .m = known(z.m), .n = known(z.n), .k = known(z.bk),
                               .w = b->data && one_matrix(b) ? b->data : NULL, .sk = (ptrdiff_t)z.n, .sn = 1 };
     if (q.w)
@@ -140,7 +144,8 @@ static struct job job_of(const struct pi_call *c)
     const struct sizes s = sizes_of(a, b);
     const size_t m = (size_t)s.m, n = (size_t)s.n, k = (size_t)s.k, ae = pi_type_size(a->type), ye = pi_type_size(y->type);
     const size_t re = c->res ? pi_type_size(c->res->type) : 0;
-    struct job j = { .c = c, .st = c->state, .a_bytes = m * k * ae, .b_bytes = k * n * pi_type_size(b->type), .c_bytes = m * n * ye,
+    struct job j = { .c = c, .st = c->state, .a_bytes = m * k * ae, .b_bytes = k * n * pi_type_size(b->type),
+                     .c_bytes = m * n * ye,
                      .res_bytes = m * n * re };
     const size_t all = (size_t)pi_elements(y) / (m * n), together = one_matrix(b);
     j.count = together ? 1 : all;
@@ -218,4 +223,5 @@ static void run(const struct pi_call *c)
 extern const struct pi_opdef pi_op_MatMul;
 const struct pi_opdef pi_op_MatMul = {
     .name = "MatMul", .since = 1, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .flags = PI_OP_EPILOGUE | PI_OP_WEIGHTS,
-    .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .infer = infer, .compile = compile, .drop = drop, .workspace = workspace, .run = run };
+    .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .infer = infer, .compile = compile, .drop = drop, .workspace = workspace,
+    .run = run };

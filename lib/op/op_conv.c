@@ -10,7 +10,8 @@ static struct pi_conv_ask ask_of(const struct pi_compile *c)
 {
     const struct pi_tensor *const x = c->in[0], *const w = c->in[1];
     struct pi_conv_ask q = { .cpu = c->cpu, .isas = c->isas, .only = c->ctx->kernel, .why = c->why, .user = c->user, .a = x->type,
-                             .b = w->type, .out = c->out->type, .res = c->res ? c->res->type : PI_NONE, .stages = pi_epi_stages(c),
+                             .b = w->type, .out = c->out->type, .res = c->res ? c->res->type : PI_NONE,
+                             .stages = pi_epi_stages(c),
                              .zp = x->type == PI_U8 ? x->zp : 0, .w = w->data };
     pi_conv_shape(c->node, x, w, &q.s);
     q.at = pi_conv_onnx_strides(&q.s);
@@ -28,7 +29,10 @@ static int64_t *weight_sums(const struct pi_compile *c, size_t n, int *status, s
     return sums;
 }
 
-static const struct pi_tensor *bias_of(const struct pi_node *n, const struct pi_tensor *const *in) { return n->nin > 2 ? in[2] : NULL; }
+static const struct pi_tensor *bias_of(const struct pi_node *n, const struct pi_tensor *const *in)
+{
+    return n->nin > 2 ? in[2] : NULL;
+}
 
 static int fold(const struct pi_compile *c, size_t n, struct pi_epi_arrays *e, struct precinfer_error *err)
 {
@@ -114,7 +118,8 @@ static void run(const struct pi_call *c)
         epi.bias = ws;
         ws += pi_up(s.o * 4, 64);
     }
-    const struct pi_conv_io io = { .x = c->in[0]->data, .w = c->in[1]->data, .res = c->res ? c->res->data : NULL, .y = c->out[0]->data,
+    const struct pi_conv_io io = { .x = c->in[0]->data, .w = c->in[1]->data, .res = c->res ? c->res->data : NULL,
+                                   .y = c->out[0]->data,
                                    .epi = &epi, .table = c->tables, .ws = ws };
     pi_conv_run(c->ctx, &st->conv, &s, &io);
 }

@@ -61,10 +61,12 @@ static int overflows(struct signs s, float bias, float sx, float sw, int32_t zp)
     const int64_t b = pi_integer_bias(bias, sx, sw, &bad) - zp * (s.positive + s.negative);
     /* Partial sums lie between these, in whatever order a kernel adds. */
     const int64_t least = 255 * s.negative, most = 255 * s.positive;
-    return bad || most > INT32_MAX || least < INT32_MIN || b > INT32_MAX || b < INT32_MIN || most + b > INT32_MAX || least + b < INT32_MIN;
+    return bad || most > INT32_MAX || least < INT32_MIN || b > INT32_MAX || b < INT32_MIN || most + b > INT32_MAX ||
+        least + b < INT32_MIN;
 }
 
-size_t pi_layer_overflow(const int8_t *w, const struct pi_weight_layout *l, const float *bias, float sx, const float *sw, int32_t zp)
+size_t pi_layer_overflow(const int8_t *w, const struct pi_weight_layout *l, const float *bias, float sx, const float *sw,
+                         int32_t zp)
 {
     for (size_t j = 0; j < l->groups * l->n; j++)
         if (overflows(sum_by_sign(w, l, j), bias ? bias[j] : 0, sx, sw[j], zp)) return j + 1;

@@ -18,7 +18,8 @@ int64_t pi_integer_bias(float b, float sx, float sw, int *overflow);
 /* Could the s32 sum of some channel leave s32 for some u8 input? Exact: products alone and with the folded bias, in any
  * order of adding. bias NULL: 0. zp: the input's zero point. Returns the first such channel + 1, or 0.
  * pi_weights_overflow is the same where weight (channel j, i of k) lies at w[j * sn + i * sk]. */
-size_t pi_layer_overflow(const int8_t *w, const struct pi_weight_layout *l, const float *bias, float sx, const float *sw, int32_t zp);
+size_t pi_layer_overflow(const int8_t *w, const struct pi_weight_layout *l, const float *bias, float sx, const float *sw,
+                         int32_t zp);
 size_t pi_weights_overflow(const int8_t *w, size_t n, size_t k, ptrdiff_t sn, ptrdiff_t sk, const float *bias, float sx,
                            const float *sw, int32_t zp);
 #endif

@@ -111,7 +111,10 @@ static int layers(struct verify *v)
         if (step->alias || step->out[0] < 0 || p->places[step->out[0]].host) continue;
         const char *name = p->g->values[p->places[step->out[0]].value].name;
         struct precinfer_tensor x, y;
-        if (precinfer_session_value(v->ref.s, name, &x, NULL)) continue;        /* fused otherwise in another model */
+        struct precinfer_error refused;
+        const enum precinfer_status status = precinfer_session_value(v->ref.s, name, &x, &refused);
+        if (status == PRECINFER_NOT_FOUND) continue;                            /* fused otherwise in another model */
+        if (status) return pi_fail(v->err, status, "%s", refused.text);
         PI_TRY(pi_session_place(v->cand.s, step->out[0], &y, v->err));
         if (x.dtype != PRECINFER_F32 || y.dtype != PRECINFER_F32 || x.rank != y.rank || memcmp(x.dims, y.dims, (size_t)x.rank * sizeof *x.dims)) continue;
         size_t n = 1;
