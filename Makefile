@@ -91,6 +91,9 @@ $(B)/test/main.o: test/main.c FORCE
 	@for t in $(T); do echo "PI_SUITE($$t)"; done > $(B)/test/suites.h.new
 	@cmp -s $(B)/test/suites.h.new $(B)/test/suites.h || mv $(B)/test/suites.h.new $(B)/test/suites.h
 	$(Q)$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
+ifneq ($(WITH_ONNX),0)
+$(TEST_SRC:%.c=$(B)/%.o): | $(B)/onnx.pb-c.h
+endif
 # Tests of the command line run the binary that was built.
 $(B)/test/tool_%.o: override CFLAGS += -DPI_TOOL='"$(B)/precinfer"'
 $(B)/run-tests: | $(if $(filter tool_%,$(T)),$(B)/precinfer)

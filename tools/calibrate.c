@@ -7,7 +7,8 @@ int calibrate_from(const struct options *o, precinfer_context *ctx, const struct
     struct precinfer_error err;
     struct progress progress;
     precinfer_data *data;
-    const struct data_request r = { .path = path, .samples = o->samples, .batch = o->command == CALIBRATE && o->batch ? o->batch : 0 };
+    const struct data_request r = { .path = path, .samples = o->samples,
+                                    .batch = o->command == CALIBRATE && o->batch ? o->batch : 0 };
     int code = open_data(o, ctx, m, &r, pre, stored, &data);
     if (code) return code;
     progress_start(&progress, o, "calibrate", precinfer_data_samples(data));

@@ -109,7 +109,8 @@ const char *pre_text(const struct precinfer_preprocessing *p, char *s, size_t n)
     at += (size_t)snprintf(s, n, "divide %g", (double)p->divide);
     for (int what = 0; what < 2 && p->channels > 0; what++)
         for (int i = 0; i < p->channels && at < n; i++)
-            at += (size_t)snprintf(s + at, n - at, "%s%g", i ? "," : what ? ", std " : ", mean ", (double)(what ? p->std[i] : p->mean[i]));
+            at += (size_t)snprintf(s + at, n - at, "%s%g", i ? "," : what ? ", std " : ", mean ",
+                                   (double)(what ? p->std[i] : p->mean[i]));
     if (at < n) snprintf(s + at, n - at, ", layout %s", layouts[(unsigned)p->layout % 3]);
     return s;
 }
