@@ -80,7 +80,7 @@ $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
 # builds and runs that file alone.
-TEST_SRC := $(filter-out test/main.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c,$(wildcard test/*.c))
 T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
@@ -91,11 +91,21 @@ $(B)/test/main.o: test/main.c FORCE
 	@for t in $(T); do echo "PI_SUITE($$t)"; done > $(B)/test/suites.h.new
 	@cmp -s $(B)/test/suites.h.new $(B)/test/suites.h || mv $(B)/test/suites.h.new $(B)/test/suites.h
 	$(Q)$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
+# Tests of the command line run the binary that was built.
+$(B)/test/tool_%.o: override CFLAGS += -DPI_TOOL='"$(B)/precinfer"'
+$(B)/run-tests: | $(if $(filter tool_%,$(T)),$(B)/precinfer)
 $(B)/run-tests: $(B)/test/main.o $(T:%=$(B)/test/%.o) $(B)/internal.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
 # With T: those suites alone.
 check: $(B)/run-tests $(if $(filter file,$(origin T)),check-examples)
 	$(B)/run-tests
+# All 2^32 floats through conversions, unary functions and quantization; hours. ROWS='exp_*' takes those alone.
+ROWS ?= *
+exhaustive: $(B)/exhaustive
+	$(B)/exhaustive '$(ROWS)'
+$(B)/exhaustive: $(B)/test/exhaustive.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
+.PHONY: exhaustive
 
 # ---------------------------------------------------------------- examples
 # Plain C99 against the public header and the static library alone. Each has to return 0.
@@ -153,9 +163,13 @@ FUZZ ?= $(basename $(notdir $(wildcard test/fuzz/*.c)))
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= $(firstword $(foreach c,clang clang-14,$(shell command -v $(c))))
 SANITIZE_FUZZ := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Targets run on the ref kernels: vector code is only linked, and clang would take minutes for some of it.
+ifeq ($(VARIANT),fuzz)
+$(foreach i,$(filter-out ref,$(ISAS)),$(B)/kernels/$(i)/%.o): override CC := gcc
+$(B)/lib/%.o $(B)/kernels/ref/%.o $(B)/fuzz-%: private override CFLAGS += $(SANITIZE_FUZZ) -fsanitize=fuzzer-no-link
+endif
 fuzz:
-	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(FUZZ_CC) OPT=-O1 EXTRA="$(SANITIZE_FUZZ) -fsanitize=fuzzer-no-link" \
-	    LDFLAGS="$(SANITIZE_FUZZ)" $(FUZZ:%=fuzz-%)
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=$(FUZZ_CC) OPT=-O1 EXTRA=-Wno-unknown-warning-option $(FUZZ:%=fuzz-%)
 $(B)/fuzz-%: test/fuzz/%.c $(B)/internal.a
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
 $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%

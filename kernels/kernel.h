@@ -59,6 +59,8 @@ struct pi_sub {
     uint32_t b;                         /* byte offset from the call's b                                      */
     uint32_t list;                      /* index into the call's list                                         */
     uint32_t full, count;               /* the first `full` groups are whole, the rest read k % kr elements   */
+    uint32_t paired;                    /* the first `paired` of them, two by two, may be added in s16 before
+                                           they are widened: an even number, at most full                     */
 };
 
 /* C[m x n] = sum over segs of A_s[m x k] * B_seg[s][k x n]. A GEMM has one segment; a k x k convolution one per tap (or

@@ -146,7 +146,7 @@ enum precinfer_status precinfer_plan_layer(const precinfer_plan *p, size_t i, st
     l->name = s->name; l->op = s->op; l->fused = s->fused; l->kernel = s->kernel;
     l->output = s->out[0] >= 0 ? p->g->values[p->places[s->out[0]].value].name : "";
     l->precision = (enum precinfer_precision)s->precision;
-    l->has_weights = n && n->op->flags & PI_OP_WEIGHTS;
+    l->has_weights = n && pi_is_layer_with_weights(p->g, n);
     l->lowerable = n && pi_has_weights(p->g, n);
     l->macs = macs(p, s);
     if (l->lowerable) {

@@ -175,6 +175,12 @@ START_TEST(sketches)
         h_expect(all[i] + 1 == all[i + 1] || !pi_sketch_has(&s, all[i] + 1), "a hash that is not there is found");
     }
     pi_free(&pi_default_allocator, s.hashes);
+    /* Every number below 100,000 in a scattered order: the limit is met exactly. */
+    s = (struct pi_sketch){ 0 };
+    for (uint64_t i = 0; i < 100000; i++) pi_sketch_add(&pi_default_allocator, &s, i * 77773 % 100000, NULL);
+    pi_sketch_finish(&s);
+    h_expect(s.n == PI_SKETCH && s.hashes[0] == 0 && s.hashes[PI_SKETCH - 1] == PI_SKETCH - 1, "%zu dense hashes", s.n);
+    pi_free(&pi_default_allocator, s.hashes);
     free(all);
     h_finish();
 }

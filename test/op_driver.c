@@ -410,18 +410,24 @@ END_TEST
 
 START_TEST(growth)
 {
-    int8_t w[64 * 32];
+    enum { K = 64, N = 32, QUADS = K / 4 * N / 16 };
+    int8_t w[K * N];
     const struct pi_packing *q = &pi_pack_s8x16q;
+#define COST() pi_listed_growth(q, w, 1, K, N, 0, 1, K)
     for (size_t i = 0; i < sizeof w; i++) w[i] = 64;
-    h_expect(pi_listed_growth(q, w, 1, 64, 32, 0, 1, 64) == 1, "pairs that sum to 128 are safe");
+    h_expect(COST() == 1, "pairs that sum to 128 are safe, but have no partner");
     w[0] = 65;
-    const double one = pi_listed_growth(q, w, 1, 64, 32, 0, 1, 64);
-    h_expect(one == 1 + 1 / 32.0, "one quad of 32 is stored twice: %g", one);
+    h_expect(COST() == 1 + 1.0 / QUADS, "one quad of %d is stored twice", QUADS);
     for (size_t i = 0; i < sizeof w; i++) w[i] = -127;
-    h_expect(pi_listed_growth(q, w, 1, 64, 32, 0, 1, 64) == 2, "all are stored twice");
-    h_expect(pi_listed_growth(&pi_pack_s8x16k2, w, 1, 64, 32, 0, 1, 64) == 1, "dense packings do not grow");
+    h_expect(COST() == 2, "all are stored twice");
+    for (size_t i = 0; i < sizeof w; i++) w[i] = i % 2 ? 32 : -64;
+    h_expect(fabs(COST() - 5.0 / 6) < 1e-12, "all have a partner: %g", COST());
+    w[0] = -65;
+    h_expect(fabs(COST() - (QUADS - (QUADS - 2) / 6.0) / QUADS) < 1e-12, "one quad has none, so another has none: %g", COST());
     memset(w, 0, sizeof w);
-    h_expect(pi_listed_growth(q, w, 1, 64, 32, 0, 1, 64) == 1, "pruned");
+    h_expect(COST() > 0 && COST() < 0.1, "pruned; 0 would mean that nobody knows");
+#undef COST
+    h_expect(pi_listed_growth(&pi_pack_s8x16k2, w, 1, K, N, 0, 1, K) == 1, "dense packings do not grow");
     h_finish();
 }
 END_TEST

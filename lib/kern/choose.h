@@ -15,7 +15,7 @@ struct pi_problem {
     uint32_t stages;
     size_t m, n, k, segs;                       /* GEMM; DWCONV: pixels, channels, 1, taps                      */
     int a_panel;                                /* channels move from panel to panel (bundles of groups)        */
-    double growth;                              /* of K in a listed packing; 0: not known, taken as 1.25        */
+    double growth;                              /* pi_listed_growth; 0: not known, taken as 1.25                */
 };
 /* Called for every row of the family and operator: cost in nanoseconds, or the reason it was refused (cost < 0). */
 typedef void pi_why(void *user, const struct pi_row *row, double cost, const char *refused);

@@ -20,6 +20,8 @@ int pi_fuse(precinfer_graph *g, struct precinfer_error *err);
 
 /* Conv, ConvTranspose, Gemm or a MatMul with a 2-D B, whose weights (input 1) are constant. */
 int pi_has_weights(const precinfer_graph *g, const struct pi_node *n);
+/* What strict watches: any Conv, ConvTranspose and Gemm, and a MatMul with a constant B of any rank. */
+int pi_is_layer_with_weights(const precinfer_graph *g, const struct pi_node *n);
 size_t pi_weight_channels(const precinfer_graph *g, const struct pi_node *n);  /* output channels               */
 struct pi_weight_walk { size_t count, channels, groups, group, outer, inner; };
 struct pi_weight_walk pi_weight_walk(const precinfer_graph *g, const struct pi_node *n);

@@ -12,6 +12,13 @@ int pi_has_weights(const precinfer_graph *g, const struct pi_node *n)
     return !is(n, "MatMul") || w->rank == 2;
 }
 
+/* A product of two activations has no weights, though its operator may. */
+int pi_is_layer_with_weights(const precinfer_graph *g, const struct pi_node *n)
+{
+    if (!(n->op->flags & PI_OP_WEIGHTS) || n->nin < 2 || n->in[1] < 0) return 0;
+    return !is(n, "MatMul") || g->values[n->in[1]].t.data != NULL;
+}
+
 static int64_t attr(const struct pi_node *n, const char *name, int64_t fallback)
 {
     int64_t v;

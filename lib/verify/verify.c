@@ -137,7 +137,7 @@ static int strict(struct verify *v)
     const precinfer_plan *p = v->cand.plan;
     for (size_t i = 0; v->policy->strict && i < p->nsteps; i++) {
         const struct pi_step *s = &p->steps[i];
-        if (s->node < 0 || !(p->g->nodes[s->node].op->flags & PI_OP_WEIGHTS) || s->precision == v->policy->strict_precision) continue;
+        if (s->node < 0 || !pi_is_layer_with_weights(p->g, &p->g->nodes[s->node]) || s->precision == v->policy->strict_precision) continue;
         v->r->info.breached = 1;
         v->r->breach = pi_calloc(&v->r->ctx->alloc, strlen(s->name) + 1, 1);
         if (!v->r->breach) return pi_no_memory(v->err, strlen(s->name));

@@ -56,7 +56,8 @@ static void look_at(precinfer_graph *g)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    const struct precinfer_context_options options = {.size = sizeof options, .alloc = lend, .release = take_back};
+    const struct precinfer_context_options options = {.size = sizeof options, .alloc = lend, .release = take_back,
+                                                      .cpu_mask = "ref"};
     struct precinfer_error err;
     precinfer_context *c;
     precinfer_graph *g;
