@@ -202,6 +202,48 @@ START_TEST(refused_bindings)
 }
 END_TEST
 
+/* Two inputs whose first dimension has one name: what is added to the product lies in memory as large as the product's. */
+START_TEST(shared_dimension)
+{
+    static float w[] = { 1, 2, 3, 4, 5, 6 };
+    struct h_host host = { .threads = 1 };
+    struct precinfer_error err = { 0 };
+    precinfer_context *ctx = h_context(&host, NULL);
+    precinfer_graph *g = NULL;
+    precinfer_plan *p = NULL;
+    precinfer_session *s = NULL;
+    const struct precinfer_io x = { .name = "x", .dtype = PRECINFER_F32, .rank = 2, .dims = { -1, 3 }, .symbols = { "n" } };
+    const struct precinfer_io r = { .name = "r", .dtype = PRECINFER_F32, .rank = 2, .dims = { -1, 2 }, .symbols = { "n" } };
+    const struct precinfer_tensor weights = matrix(w, 3, 2);
+    H_OK(precinfer_graph_new(ctx, &g, &err));
+    H_OK(precinfer_graph_input(g, &x, &err));
+    H_OK(precinfer_graph_input(g, &r, &err));
+    H_OK(precinfer_graph_constant(g, "w", &weights, &err));
+    H_OK(precinfer_graph_node(g, "MatMul", "dense", LIST("x", "w"), 2, LIST("t"), 1, NULL, 0, &err));
+    H_OK(precinfer_graph_node(g, "Add", "sum", LIST("t", "r"), 2, LIST("y"), 1, NULL, 0, &err));
+    H_OK(precinfer_graph_output(g, "y", &err));
+    H_OK(precinfer_graph_finish(g, &err));
+    H_OK(precinfer_compile(g, NULL, NULL, &p, &err));
+    const struct precinfer_shape most[] = { { "x", 2, { 4, 3 } }, { "r", 2, { 4, 2 } } };
+    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = most, .nshapes = 2 };
+    H_OK(precinfer_session_new(p, &o, &s, &err));
+    float *a = h_guard(4 * 3 * sizeof *a), *b = h_guard(1 * 2 * sizeof *b), *c = h_guard(4 * 2 * sizeof *c);
+    memset(a, 0, 4 * 3 * sizeof *a); memset(b, 0, 2 * sizeof *b); memset(c, 0, 4 * 2 * sizeof *c);
+    const struct precinfer_tensor four = matrix(a, 4, 3), one = matrix(b, 1, 2), match = matrix(c, 4, 2);
+    H_OK(precinfer_bind(s, "x", &four, &err));
+    H_OK(precinfer_bind(s, "r", &one, &err));
+    H_REFUSED(precinfer_session_run(s, &err), PRECINFER_INVALID, "'n'", "'x'", "'r'", "4", "1");
+    H_OK(precinfer_bind(s, "r", &match, &err));
+    H_OK(precinfer_session_run(s, &err));
+    precinfer_session_free(s);
+    precinfer_plan_free(p);
+    precinfer_graph_free(g);
+    precinfer_context_free(ctx);
+    h_guard_free(a); h_guard_free(b); h_guard_free(c);
+    ck_assert_int_eq(host.live, 0);
+}
+END_TEST
+
 /* Every layer's output is readable with keep_all, in f32; it is near what f32 computes; without keep_all it is refused. */
 START_TEST(intermediate_values)
 {
@@ -354,6 +396,7 @@ Suite *pi_suite(void)
     h_add(s, "by_hand", by_hand, 1, 60);
     h_add(s, "refused_graphs", refused_graphs, 1, 60);
     h_add(s, "refused_bindings", refused_bindings, 1, 60);
+    h_add(s, "shared_dimension", shared_dimension, 1, 60);
     h_add(s, "intermediate_values", intermediate_values, 3, 60);
     h_add(s, "times_and_work", times_and_work, 1, 60);
     h_add(s, "any_order", any_order, 6, 60);
