@@ -71,7 +71,8 @@ static int compile(const precinfer_graph *graph, const precinfer_recipe *recipe,
         pi_graph_release(g);
         return status;
     }
-    PI_TRY(pi_plan_build(g, (precinfer_recipe *)(uintptr_t)recipe, nodes, values, &p, err));
+    const struct pi_plan_progress progress = { o ? o->progress : NULL, o ? o->user : NULL };
+    PI_TRY(pi_plan_build(g, (precinfer_recipe *)(uintptr_t)recipe, nodes, values, &progress, &p, err));
     p->model_hash = graph->hash;
     if (recipe) p->preprocessing = recipe->preprocessing;
     const int late = take_stats(p, o ? o->stats : NULL, err);

@@ -360,6 +360,7 @@ static int get_graph(struct reading *x)
         PI_TRY(pi_graph_add_output(x->g, (int)v, x->err));
     }
     if (x->r.failed || x->r.at != x->r.size) return malformed(x);
+    PI_TRY(pi_lowered_check(x->g, x->nodes, x->values, x->err));
     x->g->finished = 1;
     return 0;
 }
@@ -412,7 +413,7 @@ static int build(struct reading *x, const struct pi_container *c, struct meta *m
     struct pi_lowered_value *values = x->values;
     x->nodes = NULL; x->values = NULL;
     g->hash = m->model_hash;
-    const int status = pi_plan_build(g, recipe, nodes, values, plan, x->err);
+    const int status = pi_plan_build(g, recipe, nodes, values, NULL, plan, x->err);
     pi_recipe_release(recipe);
     return status;
 }

@@ -128,9 +128,13 @@ static int compile_step(precinfer_plan *p, struct pi_step *s, struct precinfer_e
     return status;
 }
 
-int pi_plan_kernels(precinfer_plan *p, struct precinfer_error *err)
+int pi_plan_kernels(precinfer_plan *p, const struct pi_plan_progress *progress, struct precinfer_error *err)
 {
-    for (size_t i = 0; i < p->nsteps; i++) PI_TRY(compile_step(p, &p->steps[i], err));
+    for (size_t i = 0; i < p->nsteps; i++) {
+        PI_TRY(compile_step(p, &p->steps[i], err));
+        if (progress && progress->progress && progress->progress(progress->user, "compile", i + 1, p->nsteps))
+            return pi_fail(err, PRECINFER_CANCELLED, "cancelled after %zu of %zu layers", i + 1, p->nsteps);
+    }
     return 0;
 }
 

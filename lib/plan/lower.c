@@ -120,6 +120,11 @@ static int same_scales(const precinfer_graph *g, const struct pi_node *n, const 
     return 1;
 }
 
+int pi_u8_scales(const precinfer_graph *g, const struct pi_node *n, const struct pi_lowered_value *v)
+{
+    return all_scaled(g, n, v) && (!(n->op->flags & PI_OP_PASS) || same_scales(g, n, v));
+}
+
 /* A value is kept in bf16 where a bf16 node, or a mover on the way to one, reads it. Last consumers first. */
 static void forms(const precinfer_graph *g, struct pi_lowered_node *nodes, const struct pi_lowered_value *values, uint8_t *wants)
 {
@@ -136,7 +141,7 @@ static void forms(const precinfer_graph *g, struct pi_lowered_node *nodes, const
             continue;
         }
         const int mover = n->op->flags & PI_OP_PASS;
-        if (pi_u8_capable(g, n) && all_scaled(g, n, values) && (!mover || same_scales(g, n, values))) {
+        if (pi_u8_capable(g, n) && pi_u8_scales(g, n, values)) {
             nodes[i].out_form = PI_FORM_U8;
             nodes[i].table = n->op->flags & PI_OP_UNARY ? 1 : 0;
         } else if (mover && out && pi_u8_capable(g, n)) {

@@ -349,9 +349,28 @@ static void run_step(const struct precinfer_session *s, size_t i)
     }
 }
 
+/* Open dimensions of one name are of one size: fusion took that for granted. */
+static int check_symbols(const struct precinfer_session *s, struct precinfer_error *err)
+{
+    const precinfer_graph *g = s->p->g;
+    for (size_t i = 0; i < g->ninputs; i++)
+        for (int d = 0; d < g->values[g->inputs[i]].t.rank; d++)
+            for (size_t j = 0; j <= i; j++)
+                for (int e = 0; e < g->values[g->inputs[j]].t.rank; e++) {
+                    const int64_t symbol = g->values[g->inputs[i]].t.dims[d];
+                    const int64_t a = s->t[s->p->value_place[g->inputs[j]]].dims[e], b = s->t[s->p->value_place[g->inputs[i]]].dims[d];
+                    if (symbol >= 0 || g->values[g->inputs[j]].t.dims[e] != symbol || a == b) continue;
+                    const char *name = g->symbols[-1 - symbol];
+                    return pi_fail(err, PRECINFER_INVALID, "dimension '%s' is %lld in input '%s' and %lld in input '%s'", name ? name : "?", (long long)a,
+                                   g->values[g->inputs[j]].name, (long long)b, g->values[g->inputs[i]].name);
+                }
+    return 0;
+}
+
 static int check_bound(const struct precinfer_session *s, struct precinfer_error *err)
 {
     const precinfer_graph *g = s->p->g;
+    PI_TRY(check_symbols(s, err));
     for (size_t i = 0; i < g->ninputs; i++)
         if (!s->bound[i].data) return pi_fail(err, PRECINFER_INVALID, "input '%s' is not bound", g->values[g->inputs[i]].name);
     for (size_t i = 0; i < s->p->nplaces; i++) {
