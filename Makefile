@@ -73,7 +73,7 @@ $(B)/internal.a: $(LIB_OBJ)
 
 # ---------------------------------------------------------------- command line
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
-TOOL_LIBS := $(if $(filter 0,$(WITH_ONNX)),,-lpthreadpool) -lpthread
+TOOL_LIBS := $(if $(filter 0,$(WITH_ONNX)),,-lpthreadpool -lpthread)
 $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(TOOL_LIBS)
 
@@ -91,6 +91,9 @@ $(B)/test/main.o: test/main.c FORCE
 	@for t in $(T); do echo "PI_SUITE($$t)"; done > $(B)/test/suites.h.new
 	@cmp -s $(B)/test/suites.h.new $(B)/test/suites.h || mv $(B)/test/suites.h.new $(B)/test/suites.h
 	$(Q)$(CC) $(CFLAGS) -I$(B)/test -MMD -MP -c $< -o $@
+ifneq ($(WITH_ONNX),0)
+$(TEST_SRC:%.c=$(B)/%.o): | $(B)/onnx.pb-c.h
+endif
 # Tests of the command line run the binary that was built.
 $(B)/test/tool_%.o: override CFLAGS += -DPI_TOOL='"$(B)/precinfer"'
 $(B)/run-tests: | $(if $(filter tool_%,$(T)),$(B)/precinfer)
@@ -195,6 +198,11 @@ install: all
 check-install: all
 	test/install.sh
 
+# The build that needs libc and libm alone, beside the whole one.
+check-core: all
+	$(Q)$(MAKE) --no-print-directory WITH_ONNX=0
+	test/core.sh $(B)-core $(B)
+
 # ---------------------------------------------------------------- house rules
 lint: all
 	test/lint.sh . $(B)
@@ -211,5 +219,5 @@ tsan:
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check examples check-examples check-emulated install check-install lint lint-planted asan tsan lint-asm clean FORCE
+.PHONY: all check examples check-examples check-emulated check-core install check-install lint lint-planted asan tsan lint-asm clean FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d
