@@ -73,7 +73,7 @@ $(B)/internal.a: $(LIB_OBJ)
 
 # ---------------------------------------------------------------- command line
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
-TOOL_LIBS := $(if $(filter 0,$(WITH_ONNX)),,-lpthreadpool) -lpthread
+TOOL_LIBS := $(if $(filter 0,$(WITH_ONNX)),,-lpthreadpool -lpthread)
 $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(TOOL_LIBS)
 
@@ -205,6 +205,11 @@ install: all
 check-install: all
 	test/install.sh
 
+# The build that needs libc and libm alone, beside the whole one.
+check-core: all
+	$(Q)$(MAKE) --no-print-directory WITH_ONNX=0
+	test/core.sh $(B)-core $(B)
+
 # ---------------------------------------------------------------- house rules
 lint: all
 	test/lint.sh . $(B)
@@ -221,5 +226,5 @@ tsan:
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check examples check-examples check-emulated install check-install lint lint-planted asan tsan lint-asm clean FORCE
+.PHONY: all check examples check-examples check-emulated check-core install check-install lint lint-planted asan tsan lint-asm clean FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d

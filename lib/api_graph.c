@@ -22,7 +22,7 @@ enum precinfer_status precinfer_graph_load(precinfer_context *context, const cha
 #if PI_WITH_ONNX
     return (enum precinfer_status)pi_onnx_read_file(context, path, graph, err);
 #else
-    return (enum precinfer_status)pi_fail(err, PRECINFER_UNSUPPORTED, "%s: built without ONNX", path);
+    return (enum precinfer_status)pi_fail(err, PRECINFER_UNSUPPORTED, "%s: this build reads no ONNX (WITH_ONNX=0)", path);
 #endif
 }
 
@@ -35,7 +35,7 @@ enum precinfer_status precinfer_graph_load_memory(precinfer_context *context, co
     return (enum precinfer_status)pi_onnx_read(context, bytes, size, directory, graph, err);
 #else
     (void)directory;
-    return (enum precinfer_status)pi_fail(err, PRECINFER_UNSUPPORTED, "built without ONNX");
+    return (enum precinfer_status)pi_fail(err, PRECINFER_UNSUPPORTED, "this build reads no ONNX (WITH_ONNX=0)");
 #endif
 }
 
