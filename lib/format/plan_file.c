@@ -300,7 +300,7 @@ static int get_node(struct reading *x, size_t index)
     const char *op = get_text(x);
     const uint64_t opset = pi_get_count(&x->r);
     const char *name = get_text(x);
-    if (!op || !name || opset > 1000) return malformed(x);
+    if (!op || !name || opset > PI_OPSET_INTERNAL) return malformed(x);
     size_t counts[3];
     counts[0] = get_size(x);
     if (counts[0] > 1 << 20) return malformed(x);

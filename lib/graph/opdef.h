@@ -66,6 +66,8 @@ struct pi_opdef {
     size_t (*workspace)(const struct pi_call *c);
     void (*run)(const struct pi_call *c);       /* cannot fail: infer has checked all that can be wrong         */
 };
+/* The opset of the project's own operators, which no model has. */
+enum { PI_OPSET_INTERNAL = 1001 };
 /* By ONNX name and opset, from lib/op/ops.def; NULL: none. *known: the name exists at other opsets. */
 const struct pi_opdef *pi_opdef_find(const char *name, int opset, int *known);
 const struct pi_opdef *pi_opdef_at(size_t i);   /* NULL past the last                                          */

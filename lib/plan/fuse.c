@@ -244,7 +244,7 @@ static int flatten_last(precinfer_graph *g, struct pi_node *gemm, struct precinf
     if (rest != (int64_t)k && !(rest < 0 && is(f, "Flatten"))) return 0;
     const size_t c = (size_t)x->dims[1], space = k / c;
     if (space == 1) return 0;                           /* both orders are the same */
-    const struct pi_opdef *last = pi_opdef_find("FlattenLast", 1, NULL);
+    const struct pi_opdef *last = pi_opdef_find("FlattenLast", PI_OPSET_INTERNAL, NULL);
     if (!last) return 0;
     const float *from = w->data;
     float *to = pi_arena_big(&g->arena, k * n * sizeof *to);
@@ -256,6 +256,7 @@ static int flatten_last(precinfer_graph *g, struct pi_node *gemm, struct precinf
     }
     PI_TRY(new_constant(g, gemm, "/permuted_weights", w, 0, to, &gemm->in[1], err));
     f->op = last;
+    f->opset = PI_OPSET_INTERNAL;
     f->nin = 1;
     f->nattr = 0;
     return 0;
