@@ -63,8 +63,12 @@ static precinfer_graph *chain(precinfer_context *ctx, int open_middle, int add_f
     const struct precinfer_io r = { .name = "r", .dtype = PRECINFER_F32, .rank = 4, .dims = { 1, O, SIDE, SIDE } };
     h_reseed(3);
     for (int i = 0; i < O * C * 9; i++) w[i] = h_unit();
-    for (int i = 0; i < O; i++) { scale[i] = 1 + h_unit() / 2; shift[i] = h_unit(); mean[i] = h_unit(); var[i] = 1 + h_unit() / 2; }
-    struct { const char *name; float *data; int rank; int64_t d[4]; } t[] = { { "w", w, 4, { O, C, 3, 3 } }, { "scale", scale, 1, { O } }, { "shift", shift, 1, { O } },
+    for (int i = 0; i < O; i++) {
+        scale[i] = 1 + h_unit() / 2; shift[i] = h_unit();
+        mean[i] = h_unit(); var[i] = 1 + h_unit() / 2;
+    }
+    struct { const char *name; float *data; int rank; int64_t d[4]; } t[] = { { "w", w, 4, { O, C, 3, 3 } },
+        { "scale", scale, 1, { O } }, { "shift", shift, 1, { O } },
         { "mean", mean, 1, { O } }, { "var", var, 1, { O } }, { "lo", &lo, 0, { 0 } }, { "hi", &hi, 0, { 0 } } };
     H_OK(precinfer_graph_new(ctx, &g, &err));
     H_OK(precinfer_graph_input(g, &x, &err));
@@ -75,9 +79,12 @@ static precinfer_graph *chain(precinfer_context *ctx, int open_middle, int add_f
         H_OK(precinfer_graph_constant(g, t[i].name, &v, &err));
     }
     H_OK(precinfer_graph_node(g, "Conv", "conv", (const char *[]){ "x", "w" }, 2, (const char *[]){ "a" }, 1, &pad, 1, &err));
-    H_OK(precinfer_graph_node(g, "BatchNormalization", "bn", (const char *[]){ "a", "scale", "shift", "mean", "var" }, 5, (const char *[]){ "b" }, 1, NULL, 0, &err));
-    H_OK(precinfer_graph_node(g, "Add", "add", add_first ? (const char *[]){ "r", "b" } : (const char *[]){ "b", "r" }, 2, (const char *[]){ "c" }, 1, NULL, 0, &err));
-    H_OK(precinfer_graph_node(g, "Clip", "clip", (const char *[]){ "c", "lo", "hi" }, 3, (const char *[]){ "y" }, 1, NULL, 0, &err));
+    H_OK(precinfer_graph_node(g, "BatchNormalization", "bn", (const char *[]){ "a", "scale", "shift", "mean", "var" }, 5,
+                              (const char *[]){ "b" }, 1, NULL, 0, &err));
+    H_OK(precinfer_graph_node(g, "Add", "add", add_first ? (const char *[]){ "r", "b" } : (const char *[]){ "b", "r" }, 2,
+                              (const char *[]){ "c" }, 1, NULL, 0, &err));
+    H_OK(precinfer_graph_node(g, "Clip", "clip", (const char *[]){ "c", "lo", "hi" }, 3, (const char *[]){ "y" }, 1, NULL, 0,
+                              &err));
     H_OK(precinfer_graph_output(g, "y", &err));
     if (open_middle) {
         H_OK(precinfer_graph_output(g, "a", &err));
@@ -121,7 +128,9 @@ START_TEST(apart)
         precinfer_plan_free(p);
         precinfer_graph_free(g);
     }
-    for (int i = 0; i < N; i++) ck_assert_msg(fabsf(y[0][i] - y[1][i]) < 1e-5f && y[0][i] >= -1 && y[0][i] <= 2, "%d: %g fused, %g apart", i, y[0][i], y[1][i]);
+    for (int i = 0; i < N; i++)
+        ck_assert_msg(fabsf(y[0][i] - y[1][i]) < 1e-5f && y[0][i] >= -1 && y[0][i] <= 2, "%d: %g fused, %g apart", i, y[0][i],
+                      y[1][i]);
     precinfer_context_free(ctx);
     ck_assert_int_eq(host.live, 0);
 }

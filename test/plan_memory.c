@@ -22,12 +22,15 @@ static void check_slots(const precinfer_session *s, int keep_all)
         if (!own(s, i) || s->slot[i].root != (int)i) continue;
         const struct pi_slot *a = &s->slot[i];
         sum += a->bytes;
-        h_expect(a->offset % 64 == 0 && a->offset + a->bytes <= s->memory_bytes, "place %zu: %zu bytes at %zu of %zu", i, a->bytes, a->offset, s->memory_bytes);
+        h_expect(a->offset % 64 == 0 && a->offset + a->bytes <= s->memory_bytes, "place %zu: %zu bytes at %zu of %zu", i,
+                 a->bytes, a->offset, s->memory_bytes);
         for (size_t j = 0; j < i; j++) {
             const struct pi_slot *b = &s->slot[j];
-            if (!own(s, j) || b->root != (int)j || a->offset >= b->offset + b->bytes || b->offset >= a->offset + a->bytes) continue;
+            if (!own(s, j) || b->root != (int)j || a->offset >= b->offset + b->bytes || b->offset >= a->offset + a->bytes)
+                continue;
             h_expect(last(s, i, keep_all) < s->p->places[j].producer || last(s, j, keep_all) < s->p->places[i].producer,
-                     "places %zu and %zu share bytes and are alive from steps %d and %d to %d and %d", i, j, s->p->places[i].producer,
+                     "places %zu and %zu share bytes and are alive from steps %d and %d to %d and %d", i, j,
+                         s->p->places[i].producer,
                      s->p->places[j].producer, last(s, i, keep_all), last(s, j, keep_all));
         }
     }
@@ -47,7 +50,8 @@ START_TEST(digits)
         const struct precinfer_session_options o = { .size = sizeof o, .keep_all = keep_all };
         H_OK(precinfer_session_new(p, &o, &s, &err));
         check_slots(s, keep_all);
-        h_expect(s->bound_bytes > 0 && s->memory_bytes <= s->bound_bytes * 5 / 4 + (keep_all ? SIZE_MAX / 2 : 0), "%zu bytes, %zu are needed", s->memory_bytes, s->bound_bytes);
+        h_expect(s->bound_bytes > 0 && s->memory_bytes <= s->bound_bytes * 5 / 4 + (keep_all ? SIZE_MAX / 2 : 0),
+                 "%zu bytes, %zu are needed", s->memory_bytes, s->bound_bytes);
         precinfer_session_free(s);
     }
     h_finish();
