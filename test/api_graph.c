@@ -13,7 +13,8 @@ static precinfer_graph *small(precinfer_context *ctx)
     struct precinfer_error err = { 0 };
     precinfer_graph *g = NULL;
     const struct precinfer_io x = { .name = "x", .dtype = PRECINFER_F32, .rank = 2, .dims = { -1, 3 }, .symbols = { "n" } };
-    const struct precinfer_tensor weights = matrix(w, 3, 2), bias = { .data = b, .dtype = PRECINFER_F32, .rank = 1, .dims = { 2 } };
+    const struct precinfer_tensor weights = matrix(w, 3, 2), bias = { .data = b, .dtype = PRECINFER_F32, .rank = 1,
+                                                                      .dims = { 2 } };
     H_OK(precinfer_graph_new(ctx, &g, &err));
     H_OK(precinfer_graph_input(g, &x, &err));
     H_OK(precinfer_graph_constant(g, "w", &weights, &err));
@@ -41,7 +42,8 @@ START_TEST(by_hand)
     ck_assert_uint_eq(precinfer_graph_inputs(g), 1);
     ck_assert_uint_eq(precinfer_graph_outputs(g), 1);
     H_OK(precinfer_graph_output_info(g, 0, &io));
-    ck_assert(!strcmp(io.name, "y") && io.dtype == PRECINFER_F32 && io.rank == 2 && io.dims[0] == -1 && !strcmp(io.symbols[0], "n") && io.dims[1] == 2);
+    ck_assert(!strcmp(io.name, "y") && io.dtype == PRECINFER_F32 && io.rank == 2 && io.dims[0] == -1 &&
+              !strcmp(io.symbols[0], "n") && io.dims[1] == 2);
     ck_assert(precinfer_graph_input_info(g, 1, &io) == PRECINFER_INVALID);
     H_OK(precinfer_compile(g, NULL, NULL, &p, &err));
     H_OK(precinfer_session_new(p, &o, &s, &err));
@@ -89,7 +91,8 @@ START_TEST(refused_graphs)
     precinfer_graph *g = begin(ctx, 4);                     /* operators and names */
     const struct precinfer_io twice = { .name = "x", .dtype = PRECINFER_F32, .rank = 1, .dims = { 1 } };
     H_REFUSED(precinfer_graph_input(g, &twice, &err), PRECINFER_MALFORMED, "'x'");
-    H_REFUSED(precinfer_graph_node(g, "Quux", "q", LIST("x"), 1, LIST("y"), 1, NULL, 0, &err), PRECINFER_UNSUPPORTED, "'q'", "Quux");
+    H_REFUSED(precinfer_graph_node(g, "Quux", "q", LIST("x"), 1, LIST("y"), 1, NULL, 0, &err), PRECINFER_UNSUPPORTED, "'q'",
+              "Quux");
     H_REFUSED(precinfer_graph_output(g, "nowhere", &err), PRECINFER_NOT_FOUND, "'nowhere'");
     H_REFUSED(precinfer_compile(g, NULL, NULL, &p, &err), PRECINFER_INVALID, "not finished", "precinfer_graph_finish");
     H_REFUSED(precinfer_graph_finish(g, &err), PRECINFER_MALFORMED, "no outputs");
@@ -251,7 +254,8 @@ START_TEST(intermediate_values)
     struct precinfer_error err = { 0 };
     precinfer_context *ctx = h_context(&host, NULL);
     precinfer_graph *g = h_digits(ctx);
-    precinfer_plan *plans[2] = { h_digits_plan(ctx, g, PRECINFER_PRECISION_F32), h_digits_plan(ctx, g, (enum precinfer_precision)_i) };
+    precinfer_plan *plans[2] = { h_digits_plan(ctx, g, PRECINFER_PRECISION_F32),
+                                 h_digits_plan(ctx, g, (enum precinfer_precision)_i) };
     precinfer_session *s[2];
     struct precinfer_plan_info info;
     float x[H_PIXELS];
@@ -271,7 +275,8 @@ START_TEST(intermediate_values)
         precinfer_plan_layer(plans[1], i, &l);
         H_OK(precinfer_session_value(s[1], l.output, &b, &err));
         H_OK(precinfer_session_value(s[0], l.output, &a, &err));
-        ck_assert_msg(a.dtype == PRECINFER_F32 && b.dtype == a.dtype && a.rank == b.rank && !memcmp(a.dims, b.dims, sizeof a.dims), "%s", l.output);
+        ck_assert_msg(a.dtype == PRECINFER_F32 && b.dtype == a.dtype && a.rank == b.rank &&
+                      !memcmp(a.dims, b.dims, sizeof a.dims), "%s", l.output);
         size_t n = 1;
         double most = 0, off = 0;
         for (int d = 0; d < a.rank; d++) n *= (size_t)a.dims[d];
@@ -282,7 +287,8 @@ START_TEST(intermediate_values)
             if (u - v > off) off = u - v;
             if (v - u > off) off = v - u;
         }
-        ck_assert_msg(off <= (_i ? 0.1 : 0) * most, "%s in %s: off by %g of %g", l.output, precinfer_precision_string((enum precinfer_precision)_i), off, most);
+        ck_assert_msg(off <= (_i ? 0.1 : 0) * most, "%s in %s: off by %g of %g", l.output,
+                      precinfer_precision_string((enum precinfer_precision)_i), off, most);
         read++;
     }
     ck_assert(read > 8);
@@ -336,12 +342,14 @@ START_TEST(times_and_work)
         precinfer_plan_layer(p, i, &l);
         H_OK(precinfer_session_layer_work(s, i, &w));
         ck_assert_msg(!l.has_weights || ns[i], "%s took no time", l.name);
-        ck_assert_msg(w.macs == 2 * l.macs, "%s: %llu multiply-adds for two images, %llu for one", l.name, (unsigned long long)w.macs, (unsigned long long)l.macs);
+        ck_assert_msg(w.macs == 2 * l.macs, "%s: %llu multiply-adds for two images, %llu for one", l.name,
+                      (unsigned long long)w.macs, (unsigned long long)l.macs);
         macs += w.macs;
         time += ns[i];
     }
     ck_assert(time > 0);
-    ck_assert_msg(macs == 2 * 5485824, "%llu multiply-adds", (unsigned long long)macs);     /* what the model's layers add up to */
+    ck_assert_msg(macs == 2 * 5485824, "%llu multiply-adds", (unsigned long long)macs);
+    /* what the model's layers add up to */
     ck_assert(precinfer_session_layer_work(s, info.layers, NULL) == PRECINFER_INVALID);
     H_OK(precinfer_session_info(s, &memory));
     ck_assert(memory.workspace_bound_bytes >= 2 * 64 * 64 * 4 && memory.workspace_bytes >= memory.workspace_bound_bytes);
@@ -356,7 +364,8 @@ END_TEST
 /* Objects keep what they need: context, graph, recipe, statistics, plan and session freed in six orders. */
 START_TEST(any_order)
 {
-    static const int orders[][6] = { { 0, 1, 2, 3, 4, 5 }, { 5, 4, 3, 2, 1, 0 }, { 4, 0, 3, 1, 2, 5 }, { 2, 3, 4, 1, 0, 5 }, { 1, 5, 0, 4, 3, 2 }, { 3, 2, 0, 5, 4, 1 } };
+    static const int orders[][6] = { { 0, 1, 2, 3, 4, 5 }, { 5, 4, 3, 2, 1, 0 }, { 4, 0, 3, 1, 2, 5 }, { 2, 3, 4, 1, 0, 5 },
+                                     { 1, 5, 0, 4, 3, 2 }, { 3, 2, 0, 5, 4, 1 } };
     struct h_host host = { .threads = 1 };
     struct precinfer_error err = { 0 };
     float x[H_PIXELS];
@@ -384,8 +393,10 @@ START_TEST(any_order)
         }
     }
     ck_assert_int_eq(host.live, 0);
-    precinfer_context_free(NULL); precinfer_graph_free(NULL); precinfer_stats_free(NULL); precinfer_recipe_free(NULL); precinfer_plan_free(NULL);
-    precinfer_session_free(NULL); precinfer_report_free(NULL); precinfer_data_free(NULL); precinfer_observer_free(NULL); precinfer_weights_free(NULL);
+    precinfer_context_free(NULL); precinfer_graph_free(NULL); precinfer_stats_free(NULL); precinfer_recipe_free(NULL);
+    precinfer_plan_free(NULL);
+    precinfer_session_free(NULL); precinfer_report_free(NULL); precinfer_data_free(NULL); precinfer_observer_free(NULL);
+    precinfer_weights_free(NULL);
 }
 END_TEST
 

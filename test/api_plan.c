@@ -61,7 +61,8 @@ static precinfer_graph *other_model(precinfer_context *ctx)
     H_OK(precinfer_graph_new(ctx, &g, &err));
     H_OK(precinfer_graph_input(g, &x, &err));
     H_OK(precinfer_graph_constant(g, "w", &t, &err));
-    H_OK(precinfer_graph_node(g, "MatMul", "dense", (const char *[]){ "image", "w" }, 2, (const char *[]){ "logits" }, 1, NULL, 0, &err));
+    H_OK(precinfer_graph_node(g, "MatMul", "dense", (const char *[]){ "image", "w" }, 2, (const char *[]){ "logits" }, 1,
+                              NULL, 0, &err));
     H_OK(precinfer_graph_output(g, "logits", &err));
     H_OK(precinfer_graph_finish(g, &err));
     return g;
@@ -80,11 +81,13 @@ START_TEST(refused)
     const struct precinfer_compile_options o = { .size = sizeof o, .stats = b.stats };
     H_REFUSED(precinfer_recipe_new(b.g, NULL, PRECINFER_PRECISION_INT8, &r, &err), PRECINFER_INVALID, "int8", "calibrate");
     H_REFUSED(precinfer_recipe_new(b.g, b.stats, (enum precinfer_precision)9, &r, &err), PRECINFER_INVALID, "9");
-    H_REFUSED(precinfer_recipe_new(other, b.stats, PRECINFER_PRECISION_INT8, &r, &err), PRECINFER_INVALID, "statistics", "another model");
+    H_REFUSED(precinfer_recipe_new(other, b.stats, PRECINFER_PRECISION_INT8, &r, &err), PRECINFER_INVALID, "statistics",
+              "another model");
     H_REFUSED(precinfer_compile(other, b.r, NULL, &p, &err), PRECINFER_INVALID, "recipe", "another model");
     H_REFUSED(precinfer_compile(other, NULL, &o, &p, &err), PRECINFER_INVALID, "statistics", "another model");
     H_REFUSED(precinfer_plan_load(b.ctx, b.path, NULL, &p, &err), PRECINFER_NOT_FOUND, b.path);
-    H_REFUSED(precinfer_plan_load(b.ctx, h_models[0].model, NULL, &p, &err), PRECINFER_MALFORMED, h_models[0].model, "no plan file");
+    H_REFUSED(precinfer_plan_load(b.ctx, h_models[0].model, NULL, &p, &err), PRECINFER_MALFORMED, h_models[0].model,
+              "no plan file");
     H_OK(precinfer_stats_save(b.stats, b.path, &err));
     H_REFUSED(precinfer_plan_load(b.ctx, b.path, NULL, &p, &err), PRECINFER_MALFORMED, "STAT");
     H_REFUSED(precinfer_plan_save(b.p, "/nowhere/at/all", 0, &err), err.status, "/nowhere/at/all");
@@ -140,7 +143,8 @@ START_TEST(edited)
         struct precinfer_layer l;
         precinfer_plan_layer(p, i, &l);
         if (!l.lowerable) continue;
-        ck_assert_msg((l.precision == PRECINFER_PRECISION_F32) == !strcmp(l.name, "/c1/c1.0/Conv"), "%s is %s", l.name, precinfer_precision_string(l.precision));
+        ck_assert_msg((l.precision == PRECINFER_PRECISION_F32) == !strcmp(l.name, "/c1/c1.0/Conv"), "%s is %s", l.name,
+                      precinfer_precision_string(l.precision));
         f32 += l.precision == PRECINFER_PRECISION_F32;
         int8 += l.precision == PRECINFER_PRECISION_INT8;
     }
@@ -160,7 +164,8 @@ START_TEST(edited)
     H_REFUSED(precinfer_compile(b.g, r, NULL, &p, &err), PRECINFER_INVALID, "values.imago");
     free(changed); precinfer_recipe_free(r); r = NULL;
 
-    write_text(b.path, changed = edit(text, "\"/c1/c1.0/Conv\"", "weight_scales\": [", "weight_scales\": [0.5, "));  /* one too many */
+    write_text(b.path, changed = edit(text, "\"/c1/c1.0/Conv\"", "weight_scales\": [", "weight_scales\": [0.5, "));
+    /* one too many */
     H_OK(precinfer_recipe_load(b.ctx, b.path, &r, &err));
     H_REFUSED(precinfer_compile(b.g, r, NULL, &p, &err), PRECINFER_INVALID, "'/c1/c1.0/Conv' (Conv)", "65", "64");
     free(changed); precinfer_recipe_free(r); r = NULL;
@@ -253,12 +258,14 @@ START_TEST(verified)
     H_REFUSED(precinfer_verify(b.p, b.g, broken, NULL, NULL, &report, &err), PRECINFER_IO, "on fire");
     H_REFUSED(precinfer_calibrate(b.g, empty, NULL, NULL, &stats, &err), PRECINFER_INVALID, "no samples");
     H_REFUSED(precinfer_verify(b.p, b.g, empty, NULL, NULL, &report, &err), PRECINFER_INVALID, "no samples");
-    precinfer_data *d = h_model_data(&h_models[0], b.ctx, b.g, 0, 200, 8), *seen = h_model_data(&h_models[0], b.ctx, b.g, 1, 16, 8);
+    precinfer_data *d = h_model_data(&h_models[0], b.ctx, b.g, 0, 200, 8),
+        *seen = h_model_data(&h_models[0], b.ctx, b.g, 1, 16, 8);
 
     precinfer_policy_default(&o);
     H_OK(precinfer_verify(b.p, b.g, precinfer_data_next, d, &o, &report, &err));
     H_OK(precinfer_report_info(report, &i));
-    ck_assert(i.samples == 200 && i.labelled && i.verdict == PRECINFER_NO_LIMIT && !i.overlap_samples && i.agreed >= 190 && i.data_hash);
+    ck_assert(i.samples == 200 && i.labelled && i.verdict == PRECINFER_NO_LIMIT && !i.overlap_samples && i.agreed >= 190 &&
+              i.data_hash);
     ck_assert(i.right_reference - i.lost + i.gained == i.right_candidate);
     size_t compared = 0;
     for (size_t l = 0; l < i.layers; l++) {
@@ -275,7 +282,8 @@ START_TEST(verified)
     precinfer_data_rewind(d);
     H_OK(precinfer_verify(b.p, b.g, precinfer_data_next, d, &o, &report, &err));
     precinfer_report_info(report, &i);
-    ck_assert(i.verdict == PRECINFER_PASS && i.agreement_verdict == PRECINFER_PASS && i.drop_verdict == PRECINFER_PASS && i.data_hash == hash && !i.needed_samples);
+    ck_assert(i.verdict == PRECINFER_PASS && i.agreement_verdict == PRECINFER_PASS && i.drop_verdict == PRECINFER_PASS &&
+              i.data_hash == hash && !i.needed_samples);
     precinfer_report_free(report);
 
     o.min_agreement = 0.9999; o.max_drop_points = -1;       /* but not that */
@@ -302,7 +310,8 @@ START_TEST(verified)
     report = NULL;
 
     precinfer_policy_default(&o);                           /* data that calibration saw, labels that are not there */
-    H_REFUSED(precinfer_verify(b.p, b.g, precinfer_data_next, seen, &o, &report, &err), PRECINFER_INVALID, "16 of 16", "calibration");
+    H_REFUSED(precinfer_verify(b.p, b.g, precinfer_data_next, seen, &o, &report, &err), PRECINFER_INVALID, "16 of 16",
+              "calibration");
     o.allow_overlap = 1;
     precinfer_data_rewind(seen);
     H_OK(precinfer_verify(b.p, b.g, precinfer_data_next, seen, &o, &report, &err));
@@ -337,7 +346,8 @@ START_TEST(saved)
     precinfer_plan_info(b.p, &was);
     precinfer_plan_info(p, &is);
     same_outputs(&b, p, "loaded");
-    ck_assert(was.layers == is.layers && was.weights_bytes == is.weights_bytes && was.packed_bytes == is.packed_bytes && is.calibration_samples == 16 &&
+    ck_assert(was.layers == is.layers && was.weights_bytes == is.weights_bytes && was.packed_bytes == is.packed_bytes &&
+              is.calibration_samples == 16 &&
               was.recipe_hash == is.recipe_hash && was.model_hash == is.model_hash && !is.rejected && !is.other_host);
     ck_assert(is.preprocessing.given && is.preprocessing.divide == 16);
     precinfer_plan_free(p);
@@ -387,7 +397,8 @@ START_TEST(another_host)
     precinfer_plan_free(p);
     p = NULL;
     if (strcmp(precinfer_context_cpu(ref), precinfer_context_cpu(b.ctx))) {
-        H_REFUSED(precinfer_plan_load(ref, b.path, &strict, &p, &err), PRECINFER_UNSUPPORTED, "another CPU", precinfer_context_cpu(b.ctx), precinfer_context_cpu(ref));
+        H_REFUSED(precinfer_plan_load(ref, b.path, &strict, &p, &err), PRECINFER_UNSUPPORTED, "another CPU",
+                  precinfer_context_cpu(b.ctx), precinfer_context_cpu(ref));
         ck_assert(!p && !host.lines);
         H_OK(precinfer_plan_load(ref, b.path, NULL, &p, &err));
         ck_assert_msg(host.lines == 1 && strstr(host.text, "another CPU"), "said %ld lines: %s", (long)host.lines, host.text);
@@ -488,14 +499,16 @@ START_TEST(lowered)
         }
     }
     ck_assert_uint_eq(bytes[0], 4 * 86976);                 /* the model's weights without biases */
-    ck_assert_msg((double)bytes[1] <= 0.51 * (double)bytes[0] && (double)bytes[2] <= 0.26 * (double)bytes[0], "%llu, %llu and %llu bytes",
+    ck_assert_msg((double)bytes[1] <= 0.51 * (double)bytes[0] && (double)bytes[2] <= 0.26 * (double)bytes[0],
+                  "%llu, %llu and %llu bytes",
                   (unsigned long long)bytes[0], (unsigned long long)bytes[1], (unsigned long long)bytes[2]);
     ck_assert(stored[2] < stored[1] && stored[1] < stored[0]);
     for (int k = 0; k < 3; k++) memcpy(b[k].x, b[0].x, sizeof b[0].x), h_digits_run(b[k].p, b[k].x, b[k].y, IMAGES);
     for (int k = 1; k < 3; k++) {
         size_t differ = 0;
         for (int i = 0; i < IMAGES * H_CLASSES; i++) differ += b[0].y[i] != b[k].y[i];
-        ck_assert_msg(differ > IMAGES * H_CLASSES / 2, "%s: only %zu outputs differ from f32", precinfer_precision_string((enum precinfer_precision)k), differ);
+        ck_assert_msg(differ > IMAGES * H_CLASSES / 2, "%s: only %zu outputs differ from f32",
+                      precinfer_precision_string((enum precinfer_precision)k), differ);
     }
     for (int k = 0; k < 3; k++) close_bench(&b[k]);
 }
@@ -513,19 +526,23 @@ static int each(void *user, size_t layer, const struct precinfer_layer *info, co
         s->now = layer;
     }
     s->candidates++;
-    ck_assert_msg((c->cost_ns < 0) == (c->refused != NULL), "%s for %s: cost %g, refused: %s", c->kernel, info->name, c->cost_ns, c->refused ? c->refused : "no");
+    ck_assert_msg((c->cost_ns < 0) == (c->refused != NULL), "%s for %s: cost %g, refused: %s", c->kernel, info->name,
+                  c->cost_ns, c->refused ? c->refused : "no");
     if (c->refused) { s->refusals++; ck_assert(c->refused[0] && !c->chosen); }
     if (c->chosen) {
         s->chosen++;
         ck_assert_msg(!strcmp(c->kernel, info->kernel), "%s: %s is chosen, %s is named", info->name, c->kernel, info->kernel);
-        if (info->lowerable) ck_assert_msg(strstr(c->kernel, s->word) && strstr(c->kernel, s->isa), "%s: %s, not %s and %s", info->name, c->kernel, s->word, s->isa);
+        if (info->lowerable) ck_assert_msg(strstr(c->kernel, s->word) && strstr(c->kernel, s->isa), "%s: %s, not %s and %s",
+                                           info->name, c->kernel, s->word, s->isa);
     }
     return s->stop && s->candidates == (size_t)s->stop;
 }
 
 START_TEST(explained)
 {
-    static const struct { const char *cpu, *isa[3]; } t[] = { { "haswell", { "avx2", "", "avx2" } }, { "zen4", { "avx512", "avx512", "avx512" } }, { NULL, { "", "", "" } } };
+    static const struct { const char *cpu, *isa[3]; } t[] = { { "haswell", { "avx2", "", "avx2" } },
+                                                              { "zen4", { "avx512", "avx512", "avx512" } },
+                                                                  { NULL, { "", "", "" } } };
     static const char *const words[] = { "f32", "bf16", "u8s8" };
     struct bench b;
     struct precinfer_error err = { 0 };
@@ -534,7 +551,8 @@ START_TEST(explained)
     precinfer_plan_info(b.p, &info);
     struct seen s = { .isa = t[_i / 3].isa[_i % 3], .word = words[_i % 3] };
     H_OK(precinfer_explain(b.p, t[_i / 3].cpu, NULL, each, &s, &err));
-    ck_assert_msg(s.layers == info.layers && s.chosen == info.layers, "%zu layers with %zu chosen kernels of %zu", s.layers, s.chosen, info.layers);
+    ck_assert_msg(s.layers == info.layers && s.chosen == info.layers, "%zu layers with %zu chosen kernels of %zu", s.layers,
+                  s.chosen, info.layers);
     ck_assert_msg(s.candidates > 2 * s.layers && s.refusals > s.layers, "%zu candidates, %zu refused", s.candidates, s.refusals);
     struct seen stop = { .isa = "", .word = "", .stop = 5 };
     H_OK(precinfer_explain(b.p, t[_i / 3].cpu, NULL, each, &stop, &err));
