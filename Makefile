@@ -128,12 +128,16 @@ $(B)/bench-kern: $(B)/bench/kern.o $(B)/internal.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
 bench: $(B)/bench-kern
 	$(B)/bench-kern $(BENCH)
+# Whole models at several precisions, interleaved: make bench-model, then build/bench-model MODEL.onnx [--layers]
+$(B)/bench-model: $(B)/bench/model.o $(B)/tools/pool.o $(B)/libprecinfer.a
+	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(TOOL_LIBS)
+bench-model: $(B)/bench-model
 bench-tsv: $(B)/bench-kern
 	@mkdir -p bench/silicon
 	$(B)/bench-kern --objects $(B)/kernels --commit $(shell git rev-parse --short HEAD 2>/dev/null || echo -) --tsv bench/silicon $(BENCH)
 status: $(B)/bench-kern
 	@$(B)/bench-kern --objects $(B)/kernels --status bench/silicon
-.PHONY: bench bench-tsv status
+.PHONY: bench bench-model bench-tsv status
 
 # ---------------------------------------------------------------- kernels for CPUs that this machine is not
 # A row that this CPU cannot run has its tests under test/emulate-x86, statically linked; a row that ran neither way fails by
@@ -227,4 +231,4 @@ clean:
 	rm -rf build build-*
 FORCE:
 .PHONY: all check examples check-examples check-emulated check-core install check-install lint lint-planted asan tsan lint-asm clean FORCE
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d $(B)/bench/model.d
