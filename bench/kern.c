@@ -68,7 +68,7 @@ static void prepare(struct job *j, const struct g_shape *s, const struct operand
                 (ptrdiff_t)s->k, 0, NULL))
         exit(1);
     const size_t dense = (s->n + g->row->packing->nr - 1) / g->row->packing->nr * taps * ((s->k + 3) / 4);
-    j->growth = g->row->packing->listed ? (double)j->b.groups / (double)dense : 1;
+    j->growth = g->row->packing->listed == PI_QUADS ? (double)j->b.groups / (double)dense : 1;
     j->ws = big(NULL, pi_gemm_workspace(&j->o, &j->b, g->row, 1), 64);
     j->gops = calloc(rounds, sizeof *j->gops);
     j->percent = calloc(rounds, sizeof *j->percent);

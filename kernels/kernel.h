@@ -96,9 +96,14 @@ struct pi_packing {
     const char *id;                     /* stored in plan files: a change of layout is a new id               */
     uint8_t type;                       /* of the packed weights                                              */
     uint8_t nr, kr;                     /* columns a panel; k elements that stand together                    */
-    uint8_t listed;                     /* "exact by packing": struct pi_sub; a k quad in which vpmaddubsw could
-                                           saturate for some input is stored twice, even bytes then odd bytes */
+    uint8_t listed;                     /* enum pi_listed                                                     */
 };
+/* Listed packings say in struct pi_sub where the weights of a (panel, segment) lie.
+ * QUADS: "exact by packing". A k quad in which vpmaddubsw could saturate for some input is stored twice, even bytes then odd
+ * bytes; an empty one not at all.
+ * HALVED (16 columns, quads of k): nr s32, the sum over the segment of w0 w2 + w1 w3; then quad after quad s16 in halves of
+ * 8 columns: w2 w3 of each column, then w0 w1 of each. Products are (a0 + w2)(a2 + w0) + (a1 + w3)(a3 + w1). */
+enum pi_listed { PI_DENSE, PI_QUADS, PI_HALVED };
 
 /* ---------------------------------------------------------------- depthwise convolution */
 

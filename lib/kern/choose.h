@@ -17,6 +17,8 @@ struct pi_problem {
     int a_panel;                                /* channels move from panel to panel (bundles of groups)        */
     double growth;                              /* pi_listed_growth; 0: not known, taken as 1.25                */
 };
+/* A growth that keeps listed packings out of the choice, where weights are packed by pi_pack_into. */
+#define PI_NOT_LISTED 1e9
 /* Called for every row of the family and operator: cost in nanoseconds, or the reason it was refused (cost < 0). */
 typedef void pi_why(void *user, const struct pi_row *row, double cost, const char *refused);
 /* isas: bit i allows pi_isas[i]. only: glob on the row's name, ignored where no row of the problem matches. Least cost
