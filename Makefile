@@ -236,7 +236,7 @@ lint-planted: all
 # ---------------------------------------------------------------- sanitizers
 SANITIZE := -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 asan:
-	$(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check
+	$(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check $(if $(filter file,$(origin T)),check-examples)
 tsan:
 	$(MAKE) --no-print-directory VARIANT=tsan OPT=-O1 EXTRA="-fsanitize=thread $(SANITIZE)" LDFLAGS="-fsanitize=thread" T="api_concurrent base_context" check
 
