@@ -132,7 +132,7 @@ static const struct rate rates[] = {
 static double factor_of(const struct rate *r, const struct pi_row *row)
 {
     const int listed = row->packing ? row->packing->listed : PI_DENSE;
-    const double own = row->acc != PI_S32 ? 0 : listed == PI_HALVED ? r->halved : listed == PI_QUADS ? r->quads : r->words;
+    const double own = row->acc != PI_S32 ? 0 : listed == PI_HALVED || listed == PI_SQUARES ? r->halved : listed == PI_QUADS ? r->quads : r->words;
     return own > 0 ? own : r->factor;
 }
 static double rate_factor(const struct pi_cpu *cpu, uint64_t features, const struct pi_row *row)
@@ -206,6 +206,15 @@ static double dw_cycles(const struct pi_row *row, const struct pi_problem *p, do
     return (double)p->m * up(p->n, k->nr) * up(p->segs, k->kr) / ((row->macs ? row->macs : 1) * factor) + CALL;
 }
 
+/* Transforms: of a square of 16 channels, and of a block of sums of 16 columns, in units of row->macs at full rate. */
+enum { SQUARE_CYCLES = 50, SUMS_CYCLES = 40 };
+static double wino_cycles(const struct pi_row *row, const struct pi_problem *p, double factor)
+{
+    const double m = (double)p->m, n = up(p->n, row->packing->nr);
+    const double products = m * 16 * n * up(p->k, 4) / ((row->macs ? row->macs : 1) * factor);
+    return products + m * (up(p->k, 16) / 16 * SQUARE_CYCLES + n / 16 * SUMS_CYCLES) / factor + CALL;
+}
+
 /* Rows without a rate: by the width of the ISA's vectors of 4-byte lanes. */
 static double element_cycles(const struct pi_row *row, const struct pi_problem *p, uint64_t features, double factor)
 {
@@ -218,8 +227,17 @@ static double cost_ns(const struct pi_isa *isa, const struct pi_row *row, const 
 {
     const double f = rate_factor(cpu, isa->features, row);
     const double cycles = row->family == PI_GEMM ? gemm_cycles(isa->rows, row, p, f)
-                        : row->family == PI_DWCONV ? dw_cycles(row, p, f) : element_cycles(row, p, isa->features, f);
+                        : row->family == PI_DWCONV ? dw_cycles(row, p, f) : row->family == PI_WINO ? wino_cycles(row, p, f)
+                        : element_cycles(row, p, isa->features, f);
     return cycles / cycles_per_ns;
+}
+
+double pi_cost_in(const struct pi_isa *list, const struct pi_cpu *cpu, const struct pi_row *row, const struct pi_problem *p)
+{
+    for (size_t i = 0; list[i].name; i++)
+        for (const struct pi_row *r = list[i].rows; r->name; r++)
+            if (r == row) return cost_ns(&list[i], row, cpu, p);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- reasons */
