@@ -1,4 +1,5 @@
 /* The public calls that make and describe plans. */
+#include <stdio.h>
 #include <string.h>
 #include "calib/calibrate.h"
 #include "calib/stats.h"
@@ -177,7 +178,13 @@ static int mask_isas(const struct pi_cpu *cpu, const char *mask, uint64_t *isas,
         const size_t n = strcspn(s, ",");
         size_t i = 0;
         while (pi_isas[i].name && (strlen(pi_isas[i].name) != n || memcmp(pi_isas[i].name, s, n))) i++;
-        if (!pi_isas[i].name || !(*isas >> i & 1)) return pi_fail(err, PRECINFER_UNSUPPORTED, "cpu mask: '%.*s' is not what that CPU has", (int)n, s);
+        if (!pi_isas[i].name || !(*isas >> i & 1)) {
+            char has[256];
+            size_t at = 0;
+            for (size_t k = 0; pi_isas[k].name && at < sizeof has; k++)
+                if (*isas >> k & 1) at += (size_t)snprintf(has + at, sizeof has - at, "%s%s", k ? " " : "", pi_isas[k].name);
+            return pi_fail(err, PRECINFER_UNSUPPORTED, "cpu mask: '%.*s' is not what that CPU has; it can run: %s", (int)n, s, has);
+        }
         only |= (uint64_t)1 << i;
         s += n + (s[n] == ',');
     }
