@@ -1,4 +1,5 @@
 /* The public calls that make and describe plans. */
+#include <stdio.h>
 #include <string.h>
 #include "calib/calibrate.h"
 #include "calib/stats.h"
