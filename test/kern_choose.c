@@ -121,6 +121,16 @@ START_TEST(exact_forms)
         p.growth = PI_NOT_LISTED;               /* packed at run: nothing that is listed */
         h_expect(pi_choose_in(one, &cpu, 1, NULL, &p, NULL, NULL) == &forms[0], "%s: listed at run", cases[i].cpu);
     }
+    /* One row of large weights: their bytes decide. */
+    static const struct { size_t n; double growth; const char *want; } rows_of_one[] = {
+        { 768, 1.7, "halved" }, { 4096, 1.7, "words" }, { 768, 0.9, "quads" }, { 4096, 0.9, "quads" } };
+    ck_assert(!pi_cpu_named("zen", &cpu));
+    for (size_t i = 0; i < 4; i++) {
+        struct pi_problem one_row = gemm(PI_U8, PI_S8, PI_U8, 1, rows_of_one[i].n, rows_of_one[i].n);
+        one_row.growth = rows_of_one[i].growth;
+        const struct pi_row *r = pi_choose_in(one, &cpu, 1, NULL, &one_row, NULL, NULL);
+        h_expect(!strcmp(r->name, rows_of_one[i].want), "%zu, growth %g: %s", rows_of_one[i].n, one_row.growth, r->name);
+    }
     /* 3x3, 64 to 64 channels at 8x8: blocks pay on both. */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ck_assert(!pi_cpu_named(cases[i].cpu, &cpu));
