@@ -154,8 +154,21 @@ $(B)/emulated/run-kern: $(B)/emulated/main.o $(KERN_TESTS:%=$(B)/test/%.o) $(B)/
 $(B)/emulated/rows: test/emulated/rows.c $(B)/internal.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) -lm
-check-emulated: $(B)/emulated/rows $(B)/emulated/run-kern
-	test/witness $^
+# The committed hashes of whole networks, on the emulated CPU too.
+$(B)/emulated/laws-main.o: test/main.c
+	@mkdir -p $(B)/emulated/laws && echo 'PI_SUITE(laws)' > $(B)/emulated/laws/suites.h
+	$(CC) $(CFLAGS) -I$(B)/emulated/laws -c $< -o $@
+$(B)/emulated/run-laws: $(B)/emulated/laws-main.o $(B)/test/laws.o $(B)/internal.a
+	$(CC) $(CFLAGS) -static $^ -o $@ $(LDFLAGS) $(shell pkg-config --static --libs $(PKGS) check 2>/dev/null) -lz -lpthread -lm
+$(B)/emulated/head: test/emulated/head.c $(B)/internal.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS)
+check-emulated: $(B)/emulated/rows $(B)/emulated/run-kern $(B)/emulated/run-laws $(B)/emulated/head
+	test/witness $(B)/emulated/rows $(B)/emulated/run-kern
+	test/emulated/laws.sh $(B)/emulated/run-laws $(B)/emulated/head
+# Slow: the real models of PI_DATA as well.
+check-emulated-models: $(B)/emulated/run-laws $(B)/emulated/head
+	test/emulated/laws.sh $^ models
 
 # Machine code of every kernel: no vector spilled in a loop over k, as many multiplies as the tile has, and the cycles that
 # llvm-mca gives a tile step against the committed figures (make lint-asm MCA=--update rewrites them).
@@ -222,13 +235,15 @@ lint-planted: all
 
 # ---------------------------------------------------------------- sanitizers
 SANITIZE := -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+# PI_SANITIZED shortens what would take an hour there: real models run 8 samples (laws), their accuracy is left out.
 asan:
-	$(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check
+	$(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check $(if $(filter file,$(origin T)),check-examples)
+	PI_SANITIZED=1 $(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check
 tsan:
-	$(MAKE) --no-print-directory VARIANT=tsan OPT=-O1 EXTRA="-fsanitize=thread $(SANITIZE)" LDFLAGS="-fsanitize=thread" T="api_concurrent base_context" check
+	PI_SANITIZED=1 $(MAKE) --no-print-directory VARIANT=tsan OPT=-O1 EXTRA="-fsanitize=thread $(SANITIZE)" LDFLAGS="-fsanitize=thread" T="api_concurrent base_context" check
 
 clean:
 	rm -rf build build-*
 FORCE:
-.PHONY: all check examples check-examples check-emulated check-core install check-install lint lint-planted asan tsan lint-asm clean FORCE
+.PHONY: all check examples check-examples check-emulated check-emulated-models check-core install check-install lint lint-planted asan tsan lint-asm clean FORCE
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d) $(B)/bench/kern.d $(B)/bench/model.d

@@ -300,10 +300,18 @@ static int time_file(const char *path, const struct g_row *rows, size_t n)
     return wrong;
 }
 
+static int list(const struct g_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) if (pi_glob(only, rows[i].row->name)) puts(rows[i].row->name);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *shapes = "bench/shapes/gemm.txt", *shape = NULL, *tsv = NULL, *asked = NULL;
     static struct g_row rows[G_MOST_ROWS];
+    int listed = 0;
+    if (argc > 1 && !strcmp(argv[argc - 1], "--list")) { listed = 1; argc--; }
     for (int i = 1; i + 1 < argc + (argc % 2 == 0); i += 2) {
         const char *o = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
         if (!v) { fprintf(stderr, "%s: a value is missing\n", o); return 2; }
@@ -320,6 +328,7 @@ int main(int argc, char **argv)
     ctx = (precinfer_context){ .alloc = memory, .threads = 1 };
     pi_cpu_detect(&ctx.cpu);
     const size_t n = g_rows(rows);
+    if (listed) return list(rows, n);
     if (asked) { tsv_open(asked); status(rows, n); return 0; }
     if (tsv) {
         tsv_open(tsv);

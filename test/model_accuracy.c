@@ -189,6 +189,7 @@ Suite *pi_suite(void);
 Suite *pi_suite(void)
 {
     Suite *s = suite_create("model_accuracy");
+    if (getenv("PI_SANITIZED")) return s;       /* thousands of samples: laws runs a few of them on the same models */
     h_add(s, "fp32", fp32, MODELS, 300);
     h_add(s, "int8", int8, MODELS, 300);
     h_add(s, "bf16", bf16, MODELS, 300);

@@ -179,7 +179,9 @@ static int describe(const struct options *o, const struct conversion *c, const c
     if (breach) json_string(&j, "breach", breach);
     json_string(&j, "verdict", breach ? "fail" : o->strict ? "pass" : "no limit given");
     table_print(&t, out);
-    fprintf(out, "\nverdict: %s (nothing was verified: --verify X compares with f32)\n",
+    fputc('\n', out);
+    say_strict(out, o, c->plan, breach);
+    fprintf(out, "verdict: %s (nothing was verified: --verify X compares with f32)\n",
             breach ? "fail" : o->strict ? "pass" : "no limit given");
     const int code = flush_text(o);
     if (code) { free(j.text); return code; }

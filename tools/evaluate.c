@@ -96,9 +96,10 @@ static void say_accuracy(FILE *out, const struct options *o, const struct figure
 {
     const struct precinfer_report_info *r = &f->r;
     const double n = r->samples ? (double)r->samples : 1;
+    const size_t all = r->samples + (o->allow_overlap ? 0 : r->overlap_samples);
     fprintf(out, "%zu samples", r->samples);
-    if (r->overlap_samples && o->allow_overlap) fprintf(out, ", of which calibration saw %zu (allowed)", r->overlap_samples);
-    else if (r->overlap_samples) fprintf(out, "; %zu more were used for calibration and dropped", r->overlap_samples);
+    if (r->overlap_samples) fprintf(out, ": %zu of %zu samples were used for calibration%s", r->overlap_samples, all,
+                                    o->allow_overlap ? " (allowed)" : " and dropped");
     fputs("\n\n", out);
     if (r->labelled) {
         fprintf(out, "accuracy     f32 %.4f%%, candidate %.4f%% (lost %zu, gained %zu)\n", 100 * (double)r->right_reference / n,
@@ -175,16 +176,16 @@ static void say_needed(FILE *out, const struct figures *f)
     else fputs("samples that would decide: none at this rate\n", out);
 }
 
-/* Layers with weights that have no lowered form, or that stayed in f32. */
-static void say_strict(FILE *out, const struct options *o, const struct evaluation *e, const struct figures *f)
+void say_strict(FILE *out, const struct options *o, const precinfer_plan *plan, const char *breach)
 {
-    if (!o->strict) return;
-    if (e->breach) fprintf(out, "strict: layer '%s' did not run in the precision asked for\n", e->breach);
+    struct precinfer_plan_info p;
+    if (!o->strict || precinfer_plan_info(plan, &p)) return;
+    if (breach) fprintf(out, "strict: layer '%s' did not run in the precision asked for\n", breach);
     fputs("not lowered (no breach):", out);
     size_t n = 0;
-    for (size_t i = 0; i < f->p.layers; i++) {
+    for (size_t i = 0; i < p.layers; i++) {
         struct precinfer_layer l;
-        precinfer_plan_layer(e->candidate, i, &l);
+        precinfer_plan_layer(plan, i, &l);
         if (l.has_weights || l.precision != PRECINFER_PRECISION_F32) continue;
         fprintf(out, "%s %s (%s)", n++ ? "," : "", l.name, l.op);
     }
@@ -202,12 +203,12 @@ static int say(const struct options *o, const struct evaluation *e, const struct
     say_speed(out, o, e, f);
     say_layers(out, e, f);
     fputc('\n', out);
-    say_strict(out, o, e, f);
+    say_strict(out, o, e->candidate, e->breach);
     say_needed(out, f);
     fprintf(out, "verdict: %s", precinfer_verdict_string(f->verdict));
     if (o->min_agreement >= 0 || has_drop_limit(o)) fprintf(out, " (method: Clopper-Pearson bounds)");
-    if (f->r.overlap_samples && o->allow_overlap) fprintf(out, "; %zu of the samples were used for calibration",
-                                                          f->r.overlap_samples);
+    if (f->r.overlap_samples && o->allow_overlap) fprintf(out, "; %zu of %zu samples were used for calibration",
+                                                          f->r.overlap_samples, f->r.samples);
     fprintf(out, "\n%s\n", bounds_note);
     return flush_text(o);
 }

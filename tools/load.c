@@ -12,10 +12,11 @@
 struct host { struct pool *pool; int quiet; };
 static struct host host;                            /* one context a process                                     */
 
+/* "precinfer: " begins the one line of a failure alone. */
 static void say(void *user, enum precinfer_log_level level, const char *line)
 {
     const struct host *h = user;
-    if (!h->quiet) fprintf(stderr, "precinfer: %s: %s\n", level == PRECINFER_LOG_WARNING ? "warning" : "note", line);
+    if (!h->quiet) fprintf(stderr, "%s: %s\n", level == PRECINFER_LOG_WARNING ? "warning" : "note", line);
 }
 static void parallel(void *user, size_t n, void (*body)(void *arg, size_t i), void *arg)
 {

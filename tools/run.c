@@ -128,7 +128,9 @@ static int read_input(const struct options *o, struct job *job, size_t i, const 
         code = fail(EXIT_USAGE, "preprocessing does not apply", b->path,
                     "it is %s, as input '%s' is, and is taken as it is (--raw says otherwise)",
                     precinfer_dtype_string(io.dtype), io.name);
-    if (!code && own && !(o->raw && is_float(io.dtype))) { b->t = t; b->loaded = 1; return 0; }
+    /* (N,H,W) for one channel goes through the reader, as data does everywhere */
+    const int as_is = own && !(o->raw && is_float(io.dtype)) && !(t.rank == 3 && io.rank == 4 && t.dims[0]);
+    if (!code && as_is) { b->t = t; b->loaded = 1; return 0; }
     const size_t samples = t.rank ? (size_t)t.dims[0] : 0;
     precinfer_array_free(job->ctx, &t);
     return code ? code : read_raw(o, job, &io, pre, stored, b, samples);
@@ -181,7 +183,11 @@ static int plan_batches(const struct options *o, struct job *job)
     return fail(EXIT_USAGE, "wrong value", "--batch", "the model's batch is fixed, not %zu", o->batch);
 }
 
-static size_t parts(const struct job *job) { return job->batch ? (job->samples + job->batch - 1) / job->batch : 1; }
+/* An empty array is one batch of nothing, so that the outputs have their shapes. */
+static size_t parts(const struct job *job)
+{
+    return job->batch && job->samples ? (job->samples + job->batch - 1) / job->batch : 1;
+}
 
 /* A batched input's share of its array: batches of different inputs may differ in length where they are fixed. */
 static struct precinfer_tensor part_of(const struct job *job, size_t i, size_t part)

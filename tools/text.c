@@ -19,10 +19,8 @@ int fail(int code, const char *what, const char *where, const char *why, ...)
     fflush(stdout);
     fputs("precinfer: ", stderr);
     put_clean(what);
-    if (where) {
-        fputs(", ", stderr);
-        put_clean(where);
-    }
+    fputs(", ", stderr);
+    put_clean(where ? where : code == EXIT_USAGE ? "command line" : "this process");
     fputs(", ", stderr);
     put_clean(text);
     fputc('\n', stderr);

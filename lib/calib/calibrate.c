@@ -74,6 +74,18 @@ static int one_batch(struct calibration *c, const struct precinfer_batch *b)
     return 0;
 }
 
+/* Once, of the first value that has any: what follows from it has them too. */
+static void tell_not_finite(const struct calibration *c)
+{
+    for (size_t i = 0; i < c->stats->nvalues; i++) {
+        const struct pi_range *r = c->stats->values[i];
+        if (!r->nan && !r->inf) continue;
+        pi_log(c->stats->ctx, PRECINFER_LOG_WARNING, "calibration: value '%s' is not finite: %llu NaN and %llu infinite elements",
+               r->name, (unsigned long long)r->nan, (unsigned long long)r->inf);
+        return;
+    }
+}
+
 static int walk(struct calibration *c, precinfer_next_batch *next, void *user, const struct precinfer_calibrate_options *o)
 {
     PI_TRY(add_values(c));
@@ -91,6 +103,7 @@ static int walk(struct calibration *c, precinfer_next_batch *next, void *user, c
     }
     pi_stats_finish(c->stats);
     if (!c->stats->samples) return pi_fail(c->err, PRECINFER_INVALID, "there are no samples to calibrate on");
+    tell_not_finite(c);
     return 0;
 }
 

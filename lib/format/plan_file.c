@@ -187,11 +187,11 @@ static int get_dims(struct reading *x, struct pi_tensor *t)
     t->type = (uint8_t)pi_get_u8(&x->r);
     t->rank = (int)pi_get_u8(&x->r);
     if (x->r.failed || t->rank > PI_MAX_RANK || !pi_type_size((enum pi_type)t->type)) return malformed(x);
-    int64_t all = 1;
     for (int i = 0; i < t->rank; i++) {
         t->dims[i] = (int64_t)pi_get_u64(&x->r);
-        if (t->dims[i] < 0 ? t->dims[i] < -1 - (int64_t)x->g->nsymbols : __builtin_mul_overflow(all, t->dims[i], &all) || all > (int64_t)1 << 48) return malformed(x);
+        if (t->dims[i] < -(int64_t)x->g->nsymbols) return malformed(x);
     }
+    if (pi_graph_check_dims(t)) return malformed(x);
     pi_row_major(t);
     return 0;
 }

@@ -54,6 +54,8 @@ struct pi_opdef {
     uint32_t flags;
     uint32_t forms;                             /* PI_BIT of the types that data inputs and outputs may have in run
                                                    besides f32: U8 (quantized), BF16. 0 for f32 only. PASS: any  */
+    uint8_t family, row;                        /* enum pi_family and operator of the rows that run looks up by the type of
+                                                   input 0: for explain; row 0: none, or compile chooses          */
     size_t params_bytes;
     /* Attributes to node->params (zeroed, params_bytes); errors name the node. NULL: no attribute is looked at. */
     int (*check)(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err);

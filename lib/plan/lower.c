@@ -79,7 +79,7 @@ static int lower_int8(precinfer_graph *g, struct pi_node *n, const struct pi_rec
     const struct pi_weight_layout l = pi_layout_of(g, n);
     if (!x->has_scale) return pi_node_fail(n, err, PRECINFER_INVALID, "int8 needs values.%s in the recipe", g->values[n->in[0]].name);
     if (r->nscales != pi_layout_channels(&l))
-        return pi_node_fail(n, err, PRECINFER_INVALID, "the recipe has %zu weight scales for %zu output channels", r->nscales, pi_layout_channels(&l));
+        return pi_node_fail(n, err, PRECINFER_INVALID, "nodes.%s.weight_scales: %zu scales for %zu output channels", n->name, r->nscales, pi_layout_channels(&l));
     int8_t *q = pi_arena_big(&g->arena, pi_layout_count(&l));
     float *scale = pi_arena_new(&g->arena, pi_layout_channels(&l), sizeof *scale);
     if (!q || !scale) return pi_no_memory(err, pi_layout_count(&l));

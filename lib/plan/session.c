@@ -62,8 +62,9 @@ static int infer_step(struct precinfer_session *s, size_t i, struct precinfer_er
         struct pi_tensor *t = &s->t[step->out[j]];
         t->rank = out[j].rank;
         memcpy(t->dims, out[j].dims, sizeof t->dims);
-        if (pi_elements(t) < 0) return pi_fail(err, PRECINFER_UNSUPPORTED, "node '%s' (%s): the shape of '%s' depends on data",
-                                               n->name, n->op->name, s->p->g->values[place_of(s, step->out[j])->value].name);
+        const char *name = s->p->g->values[place_of(s, step->out[j])->value].name;
+        if (pi_graph_check_dims(t)) return pi_node_fail(n, err, PRECINFER_INVALID, "'%s' would be too large", name);
+        if (pi_elements(t) < 0) return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "the shape of '%s' depends on data", name);
         set_strides(s, step->out[j]);
     }
     return 0;
@@ -185,6 +186,7 @@ static int set_input(struct precinfer_session *s, size_t i, int rank, const int6
     struct pi_tensor given = { .rank = rank };
     if (rank < 0 || rank > PI_MAX_RANK) return pi_fail(err, PRECINFER_INVALID, "input '%s': rank %d", v->name, rank);
     memcpy(given.dims, dims, (size_t)rank * sizeof *dims);
+    if (pi_graph_check_dims(&given)) return pi_fail(err, PRECINFER_INVALID, "input '%s': shape %s is too large", v->name, pi_dims_string(&given, got, sizeof got));
     int bad = rank != v->t.rank;
     for (int d = 0; d < rank && !bad; d++) bad = dims[d] < 0 || (v->t.dims[d] >= 0 && dims[d] != v->t.dims[d]);
     if (bad) return pi_fail(err, PRECINFER_INVALID, "input '%s' has shape %s, the model wants %s", v->name,

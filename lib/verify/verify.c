@@ -199,7 +199,7 @@ static int overlap(const struct verify *v)
 {
     const struct precinfer_report_info *r = &v->r->info;
     if (v->policy->allow_overlap || r->overlap_samples * 100 <= v->total) return 0;
-    return pi_fail(v->err, PRECINFER_INVALID, "%zu of %zu samples were used for calibration: verify on other data, or allow the overlap", r->overlap_samples, v->total);
+    return pi_fail(v->err, PRECINFER_INVALID, "%zu of %zu samples were used for calibration: verify on other data, or allow the overlap (--allow-overlap)", r->overlap_samples, v->total);
 }
 
 static int walk(struct verify *v, precinfer_next_batch *next, void *user)
