@@ -142,7 +142,7 @@ status: $(B)/bench-kern
 # ---------------------------------------------------------------- kernels for CPUs that this machine is not
 # A row that this CPU cannot run has its tests under test/emulate-x86, statically linked; a row that ran neither way fails by
 # name. The same boots compare pi_cpu_detect with what the emulated CPU has.
-KERN_TESTS := $(filter kern_gemm kern_dwconv kern_eltwise kern_pool kern_reduce,$(basename $(notdir $(TEST_SRC))))
+KERN_TESTS := $(filter kern_gemm kern_dwconv kern_wino kern_eltwise kern_pool kern_reduce,$(basename $(notdir $(TEST_SRC))))
 $(B)/emulated/suites.h: FORCE
 	@mkdir -p $(@D)
 	@for t in $(KERN_TESTS); do echo "PI_SUITE($$t)"; done > $@.new

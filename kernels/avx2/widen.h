@@ -6,15 +6,22 @@
 /* Bytes of a widened row of k elements: whole quads, zero past the end. */
 INL size_t widened(size_t k) { return (k + 3) / 4 * 8; }
 
-/* 1 to 15 bytes, zero above, by at most four loads of fixed size: a memcpy of variable length would be a call. */
+/* 1 to 15 bytes, zero above, by loads that overlap within them: through a buffer every load would wait for its stores. */
 INL __m128i load_some(const uint8_t *p, size_t n)
 {
-    char s[16] = { 0 }, *d = s;
-    if (n & 8) { memcpy(d, p, 8); d += 8; p += 8; }
-    if (n & 4) { memcpy(d, p, 4); d += 4; p += 4; }
-    if (n & 2) { memcpy(d, p, 2); d += 2; p += 2; }
-    if (n & 1) memcpy(d, p, 1);
-    return _mm_loadu_si128((const __m128i *)s);
+    uint64_t lo = 0, hi = 0;
+    if (n >= 8) {
+        memcpy(&lo, p, 8);
+        memcpy(&hi, p + n - 8, 8);
+        hi = n == 8 ? 0 : hi >> 8 * (16 - n);
+    } else if (n >= 4) {
+        uint32_t first, last;
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+        lo = first | (uint64_t)last << 8 * (n - 4);
+    } else
+        lo = p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) | (uint64_t)p[n - 1] << 8 * (n - 1);
+    return _mm_set_epi64x((long long)hi, (long long)lo);
 }
 
 /* The last k < 16 elements of a row; the vector that was stored. */

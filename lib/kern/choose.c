@@ -146,7 +146,8 @@ static double rate_factor(const struct pi_cpu *cpu, uint64_t features, const str
 
 /* Cycles and bytes a cycle; coarse, of Zen 3 and Skylake. A tile call: pointers set up, arguments read. A panel: the loop
  * entered, the epilogue's constants loaded. An uncounted element: load, a few operations, store. */
-enum { CALL = 40, PANEL = 12, L2_BYTES = 32, PREP_BYTES = 8, ELEMENT_OPS = 4 };
+enum { CALL = 40, PANEL = 12, L2_BYTES = 64, FAR_BYTES = 4, PREP_BYTES = 8, ELEMENT_OPS = 4 };
+static const double FAR = 4 << 20;      /* bytes: beyond what a core has of L3 */
 static const double cycles_per_ns = 3;      /* nominal: only the ranking and the order of magnitude matter */
 
 struct cover { size_t calls, rows; };
@@ -192,7 +193,9 @@ static double gemm_cycles(const struct pi_row *table, const struct pi_row *row, 
     const double n = up(p->n, k->nr), panels = n / k->nr, growth = growth_of(k, p);
     const double kk = up(depth, k->kr) * (double)p->segs * growth;
     const double products = (double)c.rows * n * kk / ((row->macs ? row->macs : 1) * factor);
-    const double loads = (double)c.calls * n * kk * packed_size(k) / L2_BYTES;
+    /* Every call reads the weights from L2, half hidden behind products; large ones come from memory once. */
+    const double bytes = n * kk * packed_size(k);
+    const double loads = (double)c.calls * bytes / L2_BYTES + (bytes > FAR ? bytes / FAR_BYTES : 0);
     /* prep lays out every row once, and once more a panel where each panel reads channels of its own */
     const double rows = (double)c.rows * up(depth, 4) * (double)p->segs * (p->a_panel ? panels : 1);
     const double prep = row->prep ? rows * row->prep_bytes / PREP_BYTES : 0;
