@@ -1,0 +1,19 @@
+/* test/cli.sh as a suite. */
+#include <stdlib.h>
+#include "harness.h"
+
+START_TEST(contract)
+{
+    /* bash is not everywhere that make check is */
+    if (system("command -v bash >/dev/null")) return;
+    ck_assert_int_eq(system("bash test/cli.sh " PI_TOOL), 0);
+    h_finish();
+}
+END_TEST
+
+Suite *pi_suite(void)
+{
+    Suite *s = suite_create("tool_cli");
+    if (PI_WITH_ONNX) h_add(s, "the contract", contract, 1, 300);
+    return s;
+}
