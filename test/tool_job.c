@@ -55,7 +55,7 @@ static void hash(json_t *j, const char *path)
     const char *s = string(j, path);
     h_expect(strlen(s) == 16 && strspn(s, "0123456789abcdef") == 16 && strcmp(s, "0000000000000000"), "%s is '%s'", path, s);
 }
-static void share(json_t *j, const char *path) 
+static void share(json_t *j, const char *path)
 {
     const double x = number(j, path);
     h_expect(x >= 0 && x <= 1, "%s is %g", path, x);
