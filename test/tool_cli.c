@@ -5,8 +5,11 @@
 START_TEST(contract)
 {
     /* bash is not everywhere that make check is */
-    if (system("command -v bash >/dev/null")) return;
-    ck_assert_int_eq(system("bash test/cli.sh " PI_TOOL), 0);
+    if (system("command -v bash >/dev/null")) {
+        printf("    skipped: contract (no bash)\n");
+        return;
+    }
+    h_expect(!system("bash test/cli.sh " PI_TOOL), "see above");
     h_finish();
 }
 END_TEST

@@ -521,3 +521,29 @@ enum precinfer_status precinfer_session_layer_work(const precinfer_session *s, s
     if (n) work->macs = macs_of(s, step, n);
     return PRECINFER_OK;
 }
+
+/* ------------------------------------------------------------------------------------------------ for batches of data */
+
+static int has_room(const struct pi_fitted *f, const struct precinfer_batch *b)
+{
+    for (size_t i = 0; f->s && i < b->ninputs; i++)
+        for (int d = 0; d < b->inputs[i].rank; d++)
+            if (b->inputs[i].rank != f->room[i].rank || b->inputs[i].dims[d] > f->room[i].dims[d]) return 0;
+    return f->s != NULL;
+}
+
+int pi_session_fit(const precinfer_plan *plan, int keep_all, const struct precinfer_batch *b, struct pi_fitted *f,
+                   struct precinfer_error *err)
+{
+    const precinfer_graph *g = plan->g;
+    if (b->ninputs != g->ninputs) return pi_fail(err, PRECINFER_INVALID, "the data has %zu inputs, the model %zu", b->ninputs, g->ninputs);
+    if (has_room(f, b)) return 0;
+    for (size_t i = 0; i < b->ninputs; i++) {
+        f->room[i] = (struct precinfer_shape){ .input = g->values[g->inputs[i]].name, .rank = b->inputs[i].rank };
+        memcpy(f->room[i].dims, b->inputs[i].dims, sizeof f->room[i].dims);
+    }
+    precinfer_session_free(f->s);
+    f->s = NULL;
+    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = f->room, .nshapes = b->ninputs, .keep_all = keep_all };
+    return precinfer_session_new(plan, &o, &f->s, err);
+}
