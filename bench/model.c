@@ -99,7 +99,8 @@ static size_t count;
 static precinfer_session *session(const struct entry *e, int profile)
 {
     precinfer_session *s;
-    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = e->in.shape, .nshapes = e->in.n, .profile = profile };
+    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = e->in.shape, .nshapes = e->in.n,
+                                                 .profile = profile };
     if (precinfer_session_new(e->plan, &o, &s, &err)) die(e->file);
     for (size_t i = 0; i < e->in.n; i++)
         if (precinfer_bind(s, e->in.shape[i].input, &e->in.t[i], &err)) die(e->file);
@@ -220,14 +221,16 @@ static const char *base(const char *path) { const char *s = strrchr(path, '/'); 
 
 static void say(size_t n)
 {
-    printf("%-34s %-5s %7s %5s %11s %11s %11s %9s %12s\n", "model", "prec.", "threads", "batch", "median us", "p10", "p90", "f32 / it", "packed bytes");
+    printf("%-34s %-5s %7s %5s %11s %11s %11s %9s %12s\n", "model", "prec.", "threads", "batch", "median us", "p10", "p90",
+           "f32 / it", "packed bytes");
     double f32 = 0;
     for (size_t i = 0; i < count; i++) {
         const struct entry *e = &entries[i];
         const double median = share(e->ns, n, 0.5);
         if (!i || e->file != entries[i - 1].file) f32 = 0;
         if (!strcmp(e->precision, "f32")) f32 = median;
-        printf("%-34s %-5s %7zu %5lld %11.1f %11.1f %11.1f ", base(e->file), e->precision, threads, (long long)e->in.t[0].dims[0], median / 1e3,
+        printf("%-34s %-5s %7zu %5lld %11.1f %11.1f %11.1f ", base(e->file), e->precision, threads,
+               (long long)e->in.t[0].dims[0], median / 1e3,
                share(e->ns, n, 0.1) / 1e3, share(e->ns, n, 0.9) / 1e3);
         if (f32 > 0) printf("%9.2f", f32 / median); else printf("%9s", "-");
         printf(" %12llu\n", (unsigned long long)e->info.packed_bytes);
@@ -238,13 +241,15 @@ static void say_layers(const struct entry *e)
 {
     double total = 0;
     for (size_t i = 0; i < e->info.layers; i++) total += e->layer_ns[i];
-    printf("\n%s, %s: %.1f us in layers\n%-32s %-16s %-28s %10s %6s %9s\n", base(e->file), e->precision, total / 1e3, "layer", "op", "kernel", "us", "share", "GMAC/s");
+    printf("\n%s, %s: %.1f us in layers\n%-32s %-16s %-28s %10s %6s %9s\n", base(e->file), e->precision, total / 1e3, "layer",
+           "op", "kernel", "us", "share", "GMAC/s");
     for (size_t i = 0; i < e->info.layers; i++) {
         struct precinfer_layer l;
         struct precinfer_layer_work w = { 0 };
         precinfer_plan_layer(e->plan, i, &l);
         precinfer_session_layer_work(e->profiled, i, &w);
-        printf("%-32.32s %-16s %-28s %10.1f %5.1f%%", l.name, l.op, l.kernel ? l.kernel : "-", e->layer_ns[i] / 1e3, total > 0 ? 100 * e->layer_ns[i] / total : 0);
+        printf("%-32.32s %-16s %-28s %10.1f %5.1f%%", l.name, l.op, l.kernel ? l.kernel : "-", e->layer_ns[i] / 1e3,
+               total > 0 ? 100 * e->layer_ns[i] / total : 0);
         if (w.macs && e->layer_ns[i] > 0) printf(" %9.1f", (double)w.macs / e->layer_ns[i]);
         printf("\n");
     }
@@ -271,7 +276,8 @@ int main(int argc, char **argv)
         else { fprintf(stderr, "bench-model: no option %s\n", o); return 2; }
     }
     if (cpu_time && threads > 1) { fprintf(stderr, "bench-model: --cpu-time is for one thread\n"); return 2; }
-    if (!nfiles || !threads || !batch) { fprintf(stderr, "bench-model: a model is wanted, --threads and --batch from 1 up\n"); return 2; }
+    if (!nfiles || !threads || !batch) { fprintf(stderr,
+                                                 "bench-model: a model is wanted, --threads and --batch from 1 up\n"); return 2; }
     struct precinfer_context_options c = { .size = sizeof c };
     struct pool *pool = threads > 1 ? pool_new(threads) : NULL;
     if (pool) { c.host = pool; c.threads = threads; c.parallel_for = pool_parallel_for; }

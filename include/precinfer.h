@@ -236,7 +236,8 @@ PRECINFER_API enum precinfer_status precinfer_npy_save(precinfer_context *contex
                                                        const struct precinfer_tensor *array, struct precinfer_error *err);
 PRECINFER_API void precinfer_array_free(precinfer_context *context, struct precinfer_tensor *array);
 /* Any bytes as the library writes its own files: under a temporary name beside the target, flushed, then renamed. */
-PRECINFER_API enum precinfer_status precinfer_file_write(precinfer_context *context, const char *path, const void *bytes, size_t size,
+PRECINFER_API enum precinfer_status precinfer_file_write(precinfer_context *context, const char *path, const void *bytes,
+                                                         size_t size,
                                                          struct precinfer_error *err);
 
 /* ------------------------------------------------------------------------------------------------ statistics */
@@ -254,8 +255,10 @@ PRECINFER_API enum precinfer_status precinfer_calibrate(const precinfer_graph *g
                                                         precinfer_stats **stats, struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_stats_load(precinfer_context *context, const char *path, precinfer_stats **stats,
                                                          struct precinfer_error *err);
-PRECINFER_API enum precinfer_status precinfer_stats_save(const precinfer_stats *stats, const char *path, struct precinfer_error *err);
-PRECINFER_API enum precinfer_status precinfer_stats_merge(precinfer_stats *into, const precinfer_stats *from, struct precinfer_error *err);
+PRECINFER_API enum precinfer_status precinfer_stats_save(const precinfer_stats *stats, const char *path,
+                                                         struct precinfer_error *err);
+PRECINFER_API enum precinfer_status precinfer_stats_merge(precinfer_stats *into, const precinfer_stats *from,
+                                                          struct precinfer_error *err);
 PRECINFER_API void precinfer_stats_free(precinfer_stats *stats);
 struct precinfer_stats_info {
     size_t samples, values;
@@ -278,7 +281,8 @@ PRECINFER_API enum precinfer_status precinfer_observer_merge(precinfer_observer 
 /* u8 parameters that cover what was seen and 0: x is about (q - zero_point) * scale. A range of zero gives scale 1 and
  * zero point 0. */
 struct precinfer_qparams { float scale; int32_t zero_point; };
-PRECINFER_API enum precinfer_status precinfer_observer_params(const precinfer_observer *observer, struct precinfer_qparams *params,
+PRECINFER_API enum precinfer_status precinfer_observer_params(const precinfer_observer *observer,
+                                                              struct precinfer_qparams *params,
                                                               struct precinfer_error *err);
 PRECINFER_API void precinfer_observer_free(precinfer_observer *observer);
 
@@ -295,7 +299,8 @@ PRECINFER_API enum precinfer_status precinfer_recipe_new(const precinfer_graph *
                                                          struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_recipe_load(precinfer_context *context, const char *path, precinfer_recipe **recipe,
                                                           struct precinfer_error *err);
-PRECINFER_API enum precinfer_status precinfer_recipe_save(const precinfer_recipe *recipe, const char *path, struct precinfer_error *err);
+PRECINFER_API enum precinfer_status precinfer_recipe_save(const precinfer_recipe *recipe, const char *path,
+                                                          struct precinfer_error *err);
 PRECINFER_API uint64_t precinfer_recipe_hash(const precinfer_recipe *recipe);
 /* Recorded in the recipe and in every plan made from it; the hash changes with it. The recipe must not be in use. */
 PRECINFER_API enum precinfer_status precinfer_recipe_set_preprocessing(precinfer_recipe *recipe,
@@ -308,10 +313,17 @@ struct precinfer_recipe_info {
 };
 PRECINFER_API enum precinfer_status precinfer_recipe_info(const precinfer_recipe *recipe, struct precinfer_recipe_info *info);
 /* Strings and scales are valid as long as the recipe. */
-struct precinfer_recipe_node { const char *name, *op; enum precinfer_precision precision; const float *weight_scales; size_t nscales; };
-PRECINFER_API enum precinfer_status precinfer_recipe_node(const precinfer_recipe *recipe, size_t i, struct precinfer_recipe_node *node);
+struct precinfer_recipe_node {
+    const char *name, *op;
+    enum precinfer_precision precision;
+    const float *weight_scales;
+    size_t nscales;
+};
+PRECINFER_API enum precinfer_status precinfer_recipe_node(const precinfer_recipe *recipe, size_t i,
+                                                          struct precinfer_recipe_node *node);
 struct precinfer_recipe_value { const char *name; struct precinfer_qparams params; };
-PRECINFER_API enum precinfer_status precinfer_recipe_value(const precinfer_recipe *recipe, size_t i, struct precinfer_recipe_value *value);
+PRECINFER_API enum precinfer_status precinfer_recipe_value(const precinfer_recipe *recipe, size_t i,
+                                                           struct precinfer_recipe_value *value);
 PRECINFER_API void precinfer_recipe_free(precinfer_recipe *recipe);
 
 /* ------------------------------------------------------------------------------------------------ plan */
@@ -396,12 +408,14 @@ struct precinfer_session_options {
     int keep_all;                               /* intermediate values are readable after a run                  */
 };
 /* A run within the maximum shapes allocates nothing. */
-PRECINFER_API enum precinfer_status precinfer_session_new(const precinfer_plan *plan, const struct precinfer_session_options *options,
+PRECINFER_API enum precinfer_status precinfer_session_new(const precinfer_plan *plan,
+                                                          const struct precinfer_session_options *options,
                                                           precinfer_session **session, struct precinfer_error *err);
 PRECINFER_API void precinfer_session_free(precinfer_session *session);
 /* Binds caller's memory to an input or output, borrowed until it is bound anew. Inputs must be bound; an output that is
  * not lies in the session's memory. The shape of a bound output must be what the inputs give. */
-PRECINFER_API enum precinfer_status precinfer_bind(precinfer_session *session, const char *name, const struct precinfer_tensor *tensor,
+PRECINFER_API enum precinfer_status precinfer_bind(precinfer_session *session, const char *name,
+                                                   const struct precinfer_tensor *tensor,
                                                    struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_session_run(precinfer_session *session, struct precinfer_error *err);
 /* A view of an output of the last run; with keep_all of any value that the plan computes, in f32 for lowered ones
@@ -465,7 +479,8 @@ PRECINFER_API enum precinfer_status precinfer_verify(const precinfer_plan *plan,
                                                      precinfer_report **report, struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_report_info(const precinfer_report *report, struct precinfer_report_info *info);
 /* i counts the plan's layers. */
-PRECINFER_API enum precinfer_status precinfer_report_layer(const precinfer_report *report, size_t i, struct precinfer_layer_error *error);
+PRECINFER_API enum precinfer_status precinfer_report_layer(const precinfer_report *report, size_t i,
+                                                           struct precinfer_layer_error *error);
 PRECINFER_API void precinfer_report_free(precinfer_report *report);
 
 /* ------------------------------------------------------------------------------------------------ kernels on plain tensors */
@@ -489,8 +504,10 @@ struct precinfer_gemm {
     void *scratch; size_t scratch_bytes;        /* of precinfer_gemm_scratch; NULL: the call allocates            */
 };
 /* The two agree bit for bit, packed or not. */
-PRECINFER_API enum precinfer_status precinfer_gemm(precinfer_context *context, const struct precinfer_gemm *gemm, struct precinfer_error *err);
-PRECINFER_API enum precinfer_status precinfer_gemm_scratch(precinfer_context *context, const struct precinfer_gemm *gemm, size_t *bytes,
+PRECINFER_API enum precinfer_status precinfer_gemm(precinfer_context *context, const struct precinfer_gemm *gemm,
+                                                   struct precinfer_error *err);
+PRECINFER_API enum precinfer_status precinfer_gemm_scratch(precinfer_context *context, const struct precinfer_gemm *gemm,
+                                                           size_t *bytes,
                                                            struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_gemm_pack(precinfer_context *context, const struct precinfer_gemm *gemm,
                                                         precinfer_weights **weights, struct precinfer_error *err);
@@ -508,14 +525,17 @@ struct precinfer_conv2d {
     void *output;
     const void *bias; const float *scale; float lo, hi; int32_t zero_point;
 };
-PRECINFER_API enum precinfer_status precinfer_conv2d(precinfer_context *context, const struct precinfer_conv2d *conv, struct precinfer_error *err);
+PRECINFER_API enum precinfer_status precinfer_conv2d(precinfer_context *context, const struct precinfer_conv2d *conv,
+                                                     struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_conv2d_pack(precinfer_context *context, const struct precinfer_conv2d *conv,
                                                           precinfer_weights **weights, struct precinfer_error *err);
 
 /* q = clamp(round to nearest even (x / scale) + zero_point) into u8 or s8; a division, as ONNX defines it. */
-PRECINFER_API enum precinfer_status precinfer_quantize(precinfer_context *context, const float *x, size_t n, struct precinfer_qparams params,
+PRECINFER_API enum precinfer_status precinfer_quantize(precinfer_context *context, const float *x, size_t n,
+                                                       struct precinfer_qparams params,
                                                        enum precinfer_dtype dtype, void *q, struct precinfer_error *err);
-PRECINFER_API enum precinfer_status precinfer_dequantize(precinfer_context *context, const void *q, enum precinfer_dtype dtype, size_t n,
+PRECINFER_API enum precinfer_status precinfer_dequantize(precinfer_context *context, const void *q, enum precinfer_dtype dtype,
+                                                         size_t n,
                                                          struct precinfer_qparams params, float *x, struct precinfer_error *err);
 
 #ifdef __cplusplus

@@ -103,6 +103,7 @@ void precinfer_array_free(precinfer_context *context, struct precinfer_tensor *a
 enum precinfer_status precinfer_file_write(precinfer_context *context, const char *path, const void *bytes, size_t size,
                                            struct precinfer_error *err)
 {
-    if (!context || !path || (!bytes && size)) return pi_fail(err, PRECINFER_INVALID, "precinfer_file_write: an argument is NULL");
+    if (!context || !path || (!bytes && size))
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_file_write: an argument is NULL");
     return pi_file_write(&context->alloc, path, bytes, size, err);
 }

@@ -25,14 +25,18 @@ static int fused(const precinfer_graph *graph, precinfer_graph **g, struct preci
     return status;
 }
 
-enum precinfer_status precinfer_recipe_new(const precinfer_graph *graph, const precinfer_stats *stats, enum precinfer_precision precision,
+enum precinfer_status precinfer_recipe_new(const precinfer_graph *graph, const precinfer_stats *stats,
+                                           enum precinfer_precision precision,
                                            precinfer_recipe **recipe, struct precinfer_error *err)
 {
     precinfer_graph *g;
     if (!graph || !recipe) return pi_fail(err, PRECINFER_INVALID, "recipe_new: graph and recipe must not be NULL");
-    if ((unsigned)precision > PRECINFER_PRECISION_INT8) return pi_fail(err, PRECINFER_INVALID, "recipe_new: unknown precision %d", (int)precision);
-    if (precision == PRECINFER_PRECISION_INT8 && !stats) return pi_fail(err, PRECINFER_INVALID, "int8 needs statistics: calibrate first");
-    if (stats && stats->model_hash != graph->hash) return pi_fail(err, PRECINFER_INVALID, "the statistics were made from another model");
+    if ((unsigned)precision > PRECINFER_PRECISION_INT8)
+        return pi_fail(err, PRECINFER_INVALID, "recipe_new: unknown precision %d", (int)precision);
+    if (precision == PRECINFER_PRECISION_INT8 && !stats)
+        return pi_fail(err, PRECINFER_INVALID, "int8 needs statistics: calibrate first");
+    if (stats && stats->model_hash != graph->hash)
+        return pi_fail(err, PRECINFER_INVALID, "the statistics were made from another model");
     PI_TRY(fused(graph, &g, err));
     const unsigned saved = pi_fp_enter();
     const int status = pi_recipe_make(g, range_of, stats, stats ? &stats->preprocessing : NULL, precision, recipe, err);
@@ -60,11 +64,14 @@ static int compile(const precinfer_graph *graph, const precinfer_recipe *recipe,
     precinfer_graph *g;
     precinfer_plan *p;
     const struct pi_allocator *a = &graph->ctx->alloc;
-    if (recipe && recipe->model_hash != graph->hash) return pi_fail(err, PRECINFER_INVALID, "the recipe was made for another model");
-    if (o && o->stats && o->stats->model_hash != graph->hash) return pi_fail(err, PRECINFER_INVALID, "the statistics were made from another model");
+    if (recipe && recipe->model_hash != graph->hash)
+        return pi_fail(err, PRECINFER_INVALID, "the recipe was made for another model");
+    if (o && o->stats && o->stats->model_hash != graph->hash)
+        return pi_fail(err, PRECINFER_INVALID, "the statistics were made from another model");
     PI_TRY(fused(graph, &g, err));
     struct pi_lowered_node *nodes = pi_calloc(a, g->nnodes + 1, sizeof *nodes);
-    struct pi_lowered_value *values = pi_calloc(a, 2 * g->nvalues + g->nnodes + 1, sizeof *values);    /* lowering adds at most one value a node */
+    struct pi_lowered_value *values = pi_calloc(a, 2 * g->nvalues + g->nnodes + 1,
+                                                sizeof *values);    /* lowering adds at most one value a node */
     const int status = nodes && values ? pi_lower(g, recipe, nodes, values, err) : pi_no_memory(err, g->nvalues * sizeof *values);
     if (status) {
         pi_free(a, nodes);
@@ -81,7 +88,8 @@ static int compile(const precinfer_graph *graph, const precinfer_recipe *recipe,
     return late;
 }
 
-enum precinfer_status precinfer_compile(const precinfer_graph *graph, const precinfer_recipe *recipe, const struct precinfer_compile_options *options,
+enum precinfer_status precinfer_compile(const precinfer_graph *graph, const precinfer_recipe *recipe,
+                                        const struct precinfer_compile_options *options,
                                         precinfer_plan **plan, struct precinfer_error *err)
 {
     if (!graph || !plan) return pi_fail(err, PRECINFER_INVALID, "compile: graph and plan must not be NULL");
@@ -91,7 +99,8 @@ enum precinfer_status precinfer_compile(const precinfer_graph *graph, const prec
     return (enum precinfer_status)status;
 }
 
-enum precinfer_status precinfer_calibrate(const precinfer_graph *graph, precinfer_next_batch *next, void *user, const struct precinfer_calibrate_options *options,
+enum precinfer_status precinfer_calibrate(const precinfer_graph *graph, precinfer_next_batch *next, void *user,
+                                          const struct precinfer_calibrate_options *options,
                                           precinfer_stats **stats, struct precinfer_error *err)
 {
     precinfer_plan *f32;
@@ -170,7 +179,8 @@ static void candidate(void *user, const struct pi_row *row, double cost, const c
     if (!e->stop) e->stop = e->each(e->user, e->step, &e->layer, &c);
 }
 
-enum precinfer_status precinfer_explain(const precinfer_plan *p, const char *cpu_name, const char *cpu_mask, precinfer_each_candidate *each, void *user,
+enum precinfer_status precinfer_explain(const precinfer_plan *p, const char *cpu_name, const char *cpu_mask,
+                                        precinfer_each_candidate *each, void *user,
                                         struct precinfer_error *err)
 {
     struct pi_cpu cpu;

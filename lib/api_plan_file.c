@@ -11,7 +11,8 @@ void pi_plan_unmap(precinfer_plan *p)
 }
 
 /* Constants are used where they lie, so bytes at an odd address are copied to one that suits kernels. */
-static int load_copy(precinfer_context *context, const void *bytes, size_t size, int strict, precinfer_plan **plan, struct precinfer_error *err)
+static int load_copy(precinfer_context *context, const void *bytes, size_t size, int strict, precinfer_plan **plan,
+                     struct precinfer_error *err)
 {
     struct pi_map *map = pi_calloc(&context->alloc, 1, sizeof *map);
     unsigned char *copy = map ? pi_malloc(&context->alloc, size) : NULL;
@@ -25,7 +26,8 @@ static int load_copy(precinfer_context *context, const void *bytes, size_t size,
     return status;
 }
 
-enum precinfer_status precinfer_plan_load_memory(precinfer_context *context, const void *bytes, size_t size, const struct precinfer_load_options *options,
+enum precinfer_status precinfer_plan_load_memory(precinfer_context *context, const void *bytes, size_t size,
+                                                 const struct precinfer_load_options *options,
                                                  precinfer_plan **plan, struct precinfer_error *err)
 {
     if (!context || !bytes || !plan) return pi_fail(err, PRECINFER_INVALID, "plan_load_memory: arguments must not be NULL");
@@ -34,7 +36,8 @@ enum precinfer_status precinfer_plan_load_memory(precinfer_context *context, con
                                                          : pi_plan_read(context, bytes, size, strict, plan, err));
 }
 
-enum precinfer_status precinfer_plan_load(precinfer_context *context, const char *path, const struct precinfer_load_options *options,
+enum precinfer_status precinfer_plan_load(precinfer_context *context, const char *path,
+                                          const struct precinfer_load_options *options,
                                           precinfer_plan **plan, struct precinfer_error *err)
 {
     if (!context || !path || !plan) return pi_fail(err, PRECINFER_INVALID, "plan_load: arguments must not be NULL");

@@ -48,10 +48,12 @@ uint64_t precinfer_recipe_hash(const precinfer_recipe *recipe) { return recipe ?
 
 void precinfer_recipe_free(precinfer_recipe *recipe) { pi_recipe_release(recipe); }
 
-enum precinfer_status precinfer_recipe_set_preprocessing(precinfer_recipe *recipe, const struct precinfer_preprocessing *preprocessing,
+enum precinfer_status precinfer_recipe_set_preprocessing(precinfer_recipe *recipe,
+                                                         const struct precinfer_preprocessing *preprocessing,
                                                          struct precinfer_error *err)
 {
-    if (!recipe || !preprocessing) return pi_fail(err, PRECINFER_INVALID, "precinfer_recipe_set_preprocessing: an argument is NULL");
+    if (!recipe || !preprocessing)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_recipe_set_preprocessing: an argument is NULL");
     PI_TRY(pi_recipe_set_preprocessing(recipe, preprocessing, err));
     return pi_recipe_finish(recipe, err);
 }

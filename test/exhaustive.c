@@ -60,7 +60,8 @@ static int run(const struct job *job, const char *label, size_t threads)
     for (size_t i = 0; i < threads; i++) pthread_join(thread[i], NULL);
     if (isatty(1)) printf("\r");
     if (work.bad)
-        printf("%-24s %-14s %lu differ, one at %08x (%a)\n", job->row->name, label, work.bad, work.first, (double)h_float(work.first));
+        printf("%-24s %-14s %lu differ, one at %08x (%a)\n", job->row->name, label, work.bad, work.first,
+               (double)h_float(work.first));
     else printf("%-24s %-14s the same for all floats\n", job->row->name, label);
     fflush(stdout);
     return work.bad != 0;

@@ -610,7 +610,8 @@ START_TEST(archives)
             h_expect(b.ninputs == 3 && b.samples == (at < 4 ? 2 : 1) && b.inputs[1].dims[1] == 4 && b.inputs[2].dims[0] == 2,
                      "batch at %zu", at);
             h_same("x", x[at], b.inputs[0].data, PI_F32, b.samples * 3);
-            for (size_t k = 0; k < b.samples * 4; k++) h_expect(((int64_t *)b.inputs[1].data)[k] == ids[at + k / 4][k % 4], "ids");
+            for (size_t k = 0; k < b.samples * 4; k++) h_expect(((int64_t *)b.inputs[1].data)[k] == ids[at + k / 4][k % 4],
+                                                                "ids");
             h_same("table", table, b.inputs[2].data, PI_F32, 4);
             h_same("labels", want_labels + at, b.labels, PI_S64, b.samples);
         }

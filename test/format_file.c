@@ -41,7 +41,8 @@ static void content_is(const char *path, const char *want)
     unsigned char *bytes = NULL;
     size_t size = 0;
     const int status = pi_file_read(&pi_default_allocator, path, &bytes, &size, &err);
-    h_expect(!status && size == strlen(want) && !memcmp(bytes, want, size), "%s holds something else: %s", path, status ? err.text : "");
+    h_expect(!status && size == strlen(want) && !memcmp(bytes, want, size), "%s holds something else: %s", path,
+             status ? err.text : "");
     if (!status)
         pi_free(&pi_default_allocator, bytes);
 }
@@ -72,9 +73,11 @@ START_TEST(reading)
     make("empty", "");
     content_is(in_root("a"), "0123456789");
     content_is(in_root("empty"), "");
-    h_expect(pi_file_read(&pi_default_allocator, in_root("none"), &bytes, &size, &err) == PRECINFER_NOT_FOUND && strstr(err.text, "/none"),
+    h_expect(pi_file_read(&pi_default_allocator, in_root("none"), &bytes, &size, &err) == PRECINFER_NOT_FOUND &&
+             strstr(err.text, "/none"),
              "%s", err.text);
-    h_expect(pi_file_read(&pi_default_allocator, root, &bytes, &size, &err) == PRECINFER_IO && strstr(err.text, root), "%s", err.text);
+    h_expect(pi_file_read(&pi_default_allocator, root, &bytes, &size, &err) == PRECINFER_IO && strstr(err.text, root), "%s",
+             err.text);
     h_expect(!pi_file_read_part(in_root("a"), 6, 4, part, &total, &err) && total == 10 && !memcmp(part, "6789", 4), "a part");
     h_expect(pi_file_read_part(in_root("a"), 7, 4, part, &total, &err) == PRECINFER_MALFORMED && total == 10, "past the end");
     h_expect(pi_file_read_part(in_root("a"), UINT64_MAX, 4, part, &total, &err) == PRECINFER_MALFORMED, "an offset that wraps");
@@ -87,7 +90,8 @@ START_TEST(reading)
     ck_assert(write(fd[1], much, sizeof much) == sizeof much);
     close(fd[1]);
     snprintf(path, sizeof path, "/dev/fd/%d", fd[0]);
-    h_expect(!pi_file_read(&pi_default_allocator, path, &bytes, &size, &err) && size == sizeof much && !memcmp(bytes, much, size), "a pipe");
+    h_expect(!pi_file_read(&pi_default_allocator, path, &bytes, &size, &err) && size == sizeof much &&
+             !memcmp(bytes, much, size), "a pipe");
     pi_free(&pi_default_allocator, bytes);
     close(fd[0]);
     h_finish();
@@ -102,7 +106,8 @@ START_TEST(writing)
     chmod(in_root("new"), 0640);
     h_expect(!pi_file_write(&pi_default_allocator, in_root("new"), "defg", 4, &err), "%s", err.text);
     content_is(in_root("new"), "defg");
-    h_expect(!stat(in_root("new"), &st) && (st.st_mode & 07777) == 0640, "the mode of a replaced file is %o", (unsigned)st.st_mode);
+    h_expect(!stat(in_root("new"), &st) && (st.st_mode & 07777) == 0640, "the mode of a replaced file is %o",
+             (unsigned)st.st_mode);
     h_expect(entries() == 1, "%d files", entries());
     /* A link stays a link. */
     ck_assert(!symlink("new", in_root("link")));
@@ -118,7 +123,8 @@ START_TEST(writing)
     pi_file_drop(&f);
     content_is(in_root("new"), "hi");
     h_expect(entries() == 2, "%d files", entries());
-    h_expect(pi_file_write(&pi_default_allocator, in_root("no/such"), "x", 1, &err) == PRECINFER_IO && strstr(err.text, "no/such"), "%s", err.text);
+    h_expect(pi_file_write(&pi_default_allocator, in_root("no/such"), "x", 1, &err) == PRECINFER_IO &&
+             strstr(err.text, "no/such"), "%s", err.text);
     h_expect(pi_file_write(&pi_default_allocator, root, "x", 1, &err) == PRECINFER_IO && strstr(err.text, root), "%s", err.text);
     h_finish();
 }
@@ -137,7 +143,8 @@ START_TEST(in_place)
     h_expect(!pi_file_write(&pi_default_allocator, "/dev/null", "abc", 3, &err), "%s", err.text);
     struct stat st;
     h_expect(!stat("/dev/null", &st) && S_ISCHR(st.st_mode), "/dev/null was replaced");
-    h_expect(pi_file_write(&pi_default_allocator, "/dev/full", "abc", 3, &err) == PRECINFER_IO && strstr(err.text, "/dev/full: cannot write"),
+    h_expect(pi_file_write(&pi_default_allocator, "/dev/full", "abc", 3, &err) == PRECINFER_IO &&
+             strstr(err.text, "/dev/full: cannot write"),
              "%s", err.text);
     h_finish();
 }

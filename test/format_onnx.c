@@ -29,7 +29,8 @@ static precinfer_graph *good(precinfer_context *c, struct m *m, const char *what
 }
 
 /* The model must be refused with this status, in words that contain these. */
-static void refused(precinfer_context *c, struct m *m, const char *directory, enum precinfer_status status, const char *a, const char *b)
+static void refused(precinfer_context *c, struct m *m, const char *directory, enum precinfer_status status, const char *a,
+                    const char *b)
 {
     struct precinfer_error err;
     precinfer_graph *g = load(c, m, directory, &err);
@@ -61,7 +62,8 @@ START_TEST(simple)
         h_expect(precinfer_graph_inputs(g) == 1 && precinfer_graph_outputs(g) == 1, "inputs, outputs");
         h_expect(!precinfer_graph_input_info(g, 0, &io) && !strcmp(io.name, "x") && io.dtype == PRECINFER_F32 && io.rank == 2 &&
                  io.dims[0] < 0 && io.dims[1] == 4 && io.symbols[0] && !strcmp(io.symbols[0], "N") && !io.symbols[1], "input x");
-        h_expect(!precinfer_graph_output_info(g, 0, &io) && !strcmp(io.name, "y") && io.rank == 2 && io.dims[0] < 0 && io.dims[1] == 4 &&
+        h_expect(!precinfer_graph_output_info(g, 0, &io) && !strcmp(io.name, "y") && io.rank == 2 && io.dims[0] < 0 &&
+                 io.dims[1] == 4 &&
                  io.symbols[0] && !strcmp(io.symbols[0], "N"), "output y");
         h_expect(precinfer_graph_input_info(g, 1, &io) == PRECINFER_INVALID, "an input too many");
         const uint64_t hash = precinfer_graph_hash(g);
@@ -114,7 +116,8 @@ END_TEST
 struct form { int type; enum pi_type ours; };
 static const struct form forms[] = {
     {M_TYPE(FLOAT), PI_F32}, {M_TYPE(UINT8), PI_U8}, {M_TYPE(INT8), PI_S8}, {M_TYPE(UINT16), PI_U16}, {M_TYPE(INT16), PI_S16},
-    {M_TYPE(INT32), PI_S32}, {M_TYPE(INT64), PI_S64}, {M_TYPE(BOOL), PI_BOOL}, {M_TYPE(FLOAT16), PI_F16}, {M_TYPE(DOUBLE), PI_F64},
+    {M_TYPE(INT32), PI_S32}, {M_TYPE(INT64), PI_S64}, {M_TYPE(BOOL), PI_BOOL}, {M_TYPE(FLOAT16), PI_F16}, {M_TYPE(DOUBLE),
+            PI_F64},
     {M_TYPE(UINT32), PI_U32}, {M_TYPE(UINT64), PI_U64}, {M_TYPE(BFLOAT16), PI_BF16}
 };
 enum { NFORMS = sizeof forms / sizeof forms[0], COUNT = 6 };
@@ -308,7 +311,8 @@ START_TEST(refusals)
     refused(c, &m, NULL, PRECINFER_UNSUPPORTED, "node 'z'", "");
     start(&m), n = m_node(&m, "FusedConv", "f", "x", "z"), n->domain = m_text(&m, "com.microsoft");
     refused(c, &m, NULL, PRECINFER_UNSUPPORTED, "domain 'com.microsoft'", "not import");
-    start(&m), n = m_node(&m, "FusedConv", "f", "x", "z"), n->domain = m_text(&m, "com.microsoft"), m_opset(&m, "com.microsoft", 1);
+    start(&m), n = m_node(&m, "FusedConv", "f", "x", "z"), n->domain = m_text(&m, "com.microsoft"), m_opset(&m, "com.microsoft",
+            1);
     refused(c, &m, NULL, PRECINFER_UNSUPPORTED, "node 'f': operator FusedConv of domain 'com.microsoft'", "opset 1");
     start(&m), n = m_node(&m, "Own", "f", "x", "z"), n->domain = m_text(&m, "here");
     Onnx__FunctionProto *function = M_MESSAGE(&m, Onnx__FunctionProto, onnx__function_proto__init);
@@ -423,7 +427,8 @@ START_TEST(external_data)
         fputs("0123456789abcdef", f);
         fclose(f);
     }
-    static const char *const links[][2] = {{"../secret", "in/out"}, {"data", "in/alias"}, {"..", "in/up"}, {"../in2", "in/beside"}};
+    static const char *const links[][2] = {{"../secret", "in/out"}, {"data", "in/alias"}, {"..", "in/up"},
+                                            {"../in2", "in/beside"}};
     for (size_t i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s/%s", root, links[i][1]);
         ck_assert(!symlink(links[i][0], path));
@@ -593,7 +598,8 @@ START_TEST(hostile)
     b.n = 0, memset(b.b, 0xff, 32);
     scan(&b, 32, "more than ten bytes");
     /* Packed floats of seven bytes in a tensor. */
-    b.n = 0, put_varint(&b, 7 << 3 | 2), put_varint(&b, 11), put_varint(&b, 5 << 3 | 2), put_varint(&b, 9), put_varint(&b, 4 << 3 | 2),
+    b.n = 0, put_varint(&b, 7 << 3 | 2), put_varint(&b, 11), put_varint(&b, 5 << 3 | 2), put_varint(&b, 9), put_varint(&b,
+            4 << 3 | 2),
         put_varint(&b, 7), b.n += 7;
     scan(&b, b.n, "multiple of 4");
     /* Two graphs: merging many would take time that grows with the square. */
@@ -653,7 +659,8 @@ START_TEST(no_memory)
             const unsigned char *bytes = m_pack(&m, &size);
             if (c)
                 status = precinfer_graph_load_memory(c, bytes, size, NULL, &g, &err);
-            h_expect(!c || (h.failed ? status == PRECINFER_NO_MEMORY || !status : !status), "allocation %ld: %d %s", n, (int)status, err.text);
+            h_expect(!c || (h.failed ? status == PRECINFER_NO_MEMORY || !status : !status), "allocation %ld: %d %s", n,
+                     (int)status, err.text);
             h_expect(!status || !g, "a graph after a failure");
             precinfer_graph_free(g);
             precinfer_context_free(c);
@@ -783,9 +790,11 @@ START_TEST(files)
     precinfer_context *c = h_context(&h, NULL);
     precinfer_graph *g = NULL;
     struct precinfer_error err;
-    h_expect(precinfer_graph_load(c, "/nowhere/x.onnx", &g, &err) == PRECINFER_NOT_FOUND && strstr(err.text, "/nowhere/x.onnx"), "%s", err.text);
+    h_expect(precinfer_graph_load(c, "/nowhere/x.onnx", &g, &err) == PRECINFER_NOT_FOUND && strstr(err.text, "/nowhere/x.onnx"),
+             "%s", err.text);
     h_expect(precinfer_graph_load(c, "/tmp", &g, &err) == PRECINFER_IO && strstr(err.text, "/tmp"), "%s", err.text);
-    h_expect(precinfer_graph_load(c, "/dev/null", &g, &err) == PRECINFER_MALFORMED && strstr(err.text, "/dev/null"), "%s", err.text);
+    h_expect(precinfer_graph_load(c, "/dev/null", &g, &err) == PRECINFER_MALFORMED && strstr(err.text, "/dev/null"), "%s",
+             err.text);
     precinfer_context_free(c);
     h_expect(h.live == 0, "%ld blocks leaked", (long)h.live);
     h_finish();
@@ -846,7 +855,8 @@ static void net(struct m *m)
 /* The kept files load or are refused; PI_WRITE_SEEDS=1 writes them anew. */
 START_TEST(seeds)
 {
-    static const struct { const char *name; void (*make)(struct m *); } kept[] = {{"rich", rich}, {"shapes", shapes}, {"net", net}};
+    static const struct { const char *name; void (*make)(struct m *); } kept[] = {{"rich", rich}, {"shapes", shapes},
+            {"net", net}};
     struct h_host h = {0};
     precinfer_context *c = h_context(&h, NULL);
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
@@ -863,7 +873,8 @@ START_TEST(seeds)
             fwrite(packed, 1, size, f);
             rewind(f);
         }
-        h_expect(f && fread(bytes, 1, sizeof bytes, f) == size && !memcmp(bytes, packed, size), "%s is not what is made now", path);
+        h_expect(f && fread(bytes, 1, sizeof bytes, f) == size && !memcmp(bytes, packed, size), "%s is not what is made now",
+                 path);
         if (f)
             fclose(f);
         m_free(&m);

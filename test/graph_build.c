@@ -155,7 +155,8 @@ START_TEST(deep)
     }
     snprintf(b, sizeof b, "v%d", LONG);
     finish(f.g, b);
-    h_expect(f.g->nnodes == LONG && !strcmp(f.g->nodes[0].name, "v1"), "%zu nodes, the first %s", f.g->nnodes, f.g->nodes[0].name);
+    h_expect(f.g->nnodes == LONG && !strcmp(f.g->nodes[0].name, "v1"), "%zu nodes, the first %s", f.g->nnodes,
+             f.g->nodes[0].name);
     end(&f);
     h_finish();
 }
@@ -184,9 +185,11 @@ START_TEST(wrong)
     fails(precinfer_graph_constant(f.g, "c", &t, &err), PRECINFER_INVALID, "NULL", "");
     t.dims[0] = -1, t.data = (void *)(uintptr_t)one;
     fails(precinfer_graph_constant(f.g, "c", &t, &err), PRECINFER_INVALID, "negative", "");
-    fails(precinfer_graph_node(f.g, "Frob", "n", NAMES("x"), 1, NAMES("y"), 1, NULL, 0, &err), PRECINFER_UNSUPPORTED, "node 'n'", "Frob");
+    fails(precinfer_graph_node(f.g, "Frob", "n", NAMES("x"), 1, NAMES("y"), 1, NULL, 0, &err), PRECINFER_UNSUPPORTED,
+          "node 'n'", "Frob");
     struct precinfer_attribute bad = {.name = "a", .type = 'z'};
-    fails(precinfer_graph_node(f.g, "Relu", "n", NAMES("x"), 1, NAMES("y"), 1, &bad, 1, &err), PRECINFER_INVALID, "attribute a", "");
+    fails(precinfer_graph_node(f.g, "Relu", "n", NAMES("x"), 1, NAMES("y"), 1, &bad, 1, &err), PRECINFER_INVALID, "attribute a",
+          "");
     h_expect(f.g->nnodes == 0, "a refused node stays");
     fails(precinfer_graph_output(f.g, "y", &err), PRECINFER_NOT_FOUND, "'y'", "");
     fails(precinfer_graph_finish(f.g, &err), PRECINFER_MALFORMED, "no outputs", "");
@@ -351,7 +354,8 @@ START_TEST(open_known)
     finish(f.g, "y0");
     nodes_are(f.g, "n2 ");
     struct precinfer_io io;
-    h_expect(!precinfer_graph_output_info(f.g, 1, &io) && io.rank == 1 && io.dims[0] == 24, "6 * 4 is %lld", (long long)io.dims[0]);
+    h_expect(!precinfer_graph_output_info(f.g, 1, &io) && io.rank == 1 && io.dims[0] == 24, "6 * 4 is %lld",
+             (long long)io.dims[0]);
     end(&f);
     h_finish();
 }
@@ -436,7 +440,8 @@ START_TEST(macs)
     struct fixture f = start();
     size_t s[2] = {0};
     input(f.g, "x", 4, -1, 16, 10, 12);
-    const struct precinfer_tensor w = {.data = (void *)(uintptr_t)zeroes, .dtype = PRECINFER_F32, .rank = 4, .dims = {64, 16, 3, 3}};
+    const struct precinfer_tensor w = {.data = (void *)(uintptr_t)zeroes, .dtype = PRECINFER_F32, .rank = 4,
+                                        .dims = {64, 16, 3, 3}};
     done(precinfer_graph_constant(f.g, "w", &w, &err));
     node(f.g, "Conv", "conv", "x", "w", "c");
     node(f.g, "GlobalAveragePool", "pool", "c", NULL, "p");
@@ -458,8 +463,10 @@ START_TEST(attributes)
     static const int64_t i3[3] = {1, 2, 3};
     static const float f2[2] = {0.5f, 2};
     const struct pi_attr attr[] = {
-        {.name = "i", .type = PI_ATTR_INT, .i = 7}, {.name = "f", .type = PI_ATTR_FLOAT, .f = 0.5f}, {.name = "s", .type = PI_ATTR_STRING, .s = "SAME"},
-        {.name = "I", .type = PI_ATTR_INTS, .count = 3, .ints = i3}, {.name = "F", .type = PI_ATTR_FLOATS, .count = 2, .floats = f2}
+        {.name = "i", .type = PI_ATTR_INT, .i = 7}, {.name = "f", .type = PI_ATTR_FLOAT, .f = 0.5f}, {.name = "s",
+                .type = PI_ATTR_STRING, .s = "SAME"},
+        {.name = "I", .type = PI_ATTR_INTS, .count = 3, .ints = i3}, {.name = "F", .type = PI_ATTR_FLOATS, .count = 2,
+                                                                       .floats = f2}
     };
     const struct pi_opdef op = {.name = "Op"};
     const struct pi_node n = {.name = "n", .op = &op, .nattr = 5, .attr = (struct pi_attr *)(uintptr_t)attr};
@@ -471,8 +478,10 @@ START_TEST(attributes)
     size_t k;
     h_expect(!pi_attr_int(&n, "i", 3, &i, &err) && i == 7 && !pi_attr_int(&n, "absent", 3, &i, &err) && i == 3, "int");
     h_expect(!pi_attr_float(&n, "f", 3, &f, &err) && f == 0.5f && !pi_attr_float(&n, "absent", 3, &f, &err) && f == 3, "float");
-    h_expect(!pi_attr_string(&n, "s", "d", &s, &err) && !strcmp(s, "SAME") && !pi_attr_string(&n, "absent", "d", &s, &err) && !strcmp(s, "d"), "string");
-    h_expect(!pi_attr_ints(&n, "I", &ip, &k, &err) && k == 3 && ip == i3 && !pi_attr_ints(&n, "absent", &ip, &k, &err) && !ip && !k, "ints");
+    h_expect(!pi_attr_string(&n, "s", "d", &s, &err) && !strcmp(s, "SAME") && !pi_attr_string(&n, "absent", "d", &s, &err) &&
+             !strcmp(s, "d"), "string");
+    h_expect(!pi_attr_ints(&n, "I", &ip, &k, &err) && k == 3 && ip == i3 && !pi_attr_ints(&n, "absent", &ip, &k, &err) && !ip &&
+             !k, "ints");
     h_expect(!pi_attr_floats(&n, "F", &fp, &k, &err) && k == 2 && fp == f2, "floats");
     fails(pi_attr_int(&n, "f", 0, &i, &err), PRECINFER_MALFORMED, "node 'n' (Op): attribute f is a float", "not an integer");
     fails(pi_attr_floats(&n, "I", &fp, &k, &err), PRECINFER_MALFORMED, "attribute I is integers", "not floats");

@@ -23,7 +23,8 @@ static uint64_t golden(const char *model, const char *precision, size_t samples)
     uint64_t found = 0;
     ck_assert_msg(f != NULL, "%s is missing", GOLDEN);
     while (!found && fgets(line, sizeof line, f))
-        if (sscanf(line, "%63s %15s %zu %llx", name, word, &n, &hash) == 4 && !strcmp(name, model) && !strcmp(word, precision) && n == samples) found = hash;
+        if (sscanf(line, "%63s %15s %zu %llx", name, word, &n, &hash) == 4 && !strcmp(name, model) && !strcmp(word, precision) &&
+            n == samples) found = hash;
     fclose(f);
     return found;
 }
@@ -39,13 +40,15 @@ static void compare(const char *model, const char *precision, size_t samples, ui
         return;
     }
     const uint64_t want = golden(model, precision, samples);
-    ck_assert_msg(want == hash, "%s %s, %zu samples, %s: outputs hash to %016llx, committed is %016llx", model, precision, samples, how,
+    ck_assert_msg(want == hash, "%s %s, %zu samples, %s: outputs hash to %016llx, committed is %016llx", model, precision,
+                  samples, how,
                   (unsigned long long)hash, (unsigned long long)want);
 }
 
 /* ------------------------------------------------------------------------------------------------ running */
 
-static uint64_t outputs(const struct h_model *m, precinfer_context *ctx, const precinfer_graph *g, const precinfer_plan *plan, size_t samples, size_t batch)
+static uint64_t outputs(const struct h_model *m, precinfer_context *ctx, const precinfer_graph *g, const precinfer_plan *plan,
+                        size_t samples, size_t batch)
 {
     struct precinfer_error err = { 0 };
     struct precinfer_io in;
@@ -228,8 +231,10 @@ START_TEST(open_and_fixed_shapes)
         struct precinfer_io in = { .name = "x", .dtype = PRECINFER_F32, .rank = 4, .dims = { 1, 3, 7, 6 } };
         if (open) { in.dims[0] = in.dims[2] = in.dims[3] = -1; in.symbols[0] = "n"; in.symbols[2] = "h"; in.symbols[3] = "w"; }
         const struct precinfer_tensor weights = { .data = w, .dtype = PRECINFER_F32, .rank = 4, .dims = { 4, 3, 3, 3 } };
-        ck_assert(!precinfer_graph_new(ctx, &g, &err) && !precinfer_graph_input(g, &in, &err) && !precinfer_graph_constant(g, "w", &weights, &err));
-        ck_assert_msg(!precinfer_graph_node(g, "Conv", "c", (const char *[]){ "x", "w" }, 2, (const char *[]){ "y" }, 1, &pad, 1, &err), "%s", err.text);
+        ck_assert(!precinfer_graph_new(ctx, &g, &err) && !precinfer_graph_input(g, &in, &err) &&
+                  !precinfer_graph_constant(g, "w", &weights, &err));
+        ck_assert_msg(!precinfer_graph_node(g, "Conv", "c", (const char *[]){ "x", "w" }, 2, (const char *[]){ "y" }, 1, &pad,
+                                            1, &err), "%s", err.text);
         ck_assert_msg(!precinfer_graph_output(g, "y", &err) && !precinfer_graph_finish(g, &err), "%s", err.text);
         ck_assert_msg(!precinfer_compile(g, NULL, NULL, &p, &err), "%s", err.text);
         const struct precinfer_shape most = { "x", 4, { open ? 3 : 1, 3, open ? 9 : 7, open ? 9 : 6 } };

@@ -13,13 +13,19 @@ struct model {
 };
 #define CIFAR "datasets/cifar10/"
 static const struct model models[] = {
-    { "resnet8_cifar10_jpegft_bn", CIFAR "cifar10_calib_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_labels_u8.npy",
+    { "resnet8_cifar10_jpegft_bn", CIFAR "cifar10_calib_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_images_u8_nhwc.npy",
+      CIFAR "cifar10_test_dev_labels_u8.npy",
       "ref_outputs/resnet8_cifar10_jpegft_bn__cifar10_dev.npy", 0, 0, { 1, 1, 0, { 0 }, { 0 }, PRECINFER_NHWC }, 0.8400 },
-    { "resnet20_cifar10_bn", CIFAR "cifar10_calib_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_labels_u8.npy",
-      "ref_outputs/resnet20_cifar10_bn__cifar10_dev.npy", 0, 0, { 1, 255, 3, { .485f, .456f, .406f }, { .229f, .224f, .225f }, PRECINFER_NHWC }, 0.8110 },
-    { "mbv2_cifar10_bn", CIFAR "cifar10_calib_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_labels_u8.npy",
-      "ref_outputs/mbv2_cifar10_bn__cifar10_dev.npy", 0, 0, { 1, 255, 3, { .4914f, .4822f, .4465f }, { .2470f, .2435f, .2616f }, PRECINFER_NHWC }, 0.8508 },
-    { "mnist_cntk", "datasets/mnist_test/mnist_test_images_u8.npy", "datasets/mnist_test/mnist_test_images_u8.npy", "datasets/mnist_test/mnist_test_labels_u8.npy",
+    { "resnet20_cifar10_bn", CIFAR "cifar10_calib_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_images_u8_nhwc.npy",
+      CIFAR "cifar10_test_dev_labels_u8.npy",
+      "ref_outputs/resnet20_cifar10_bn__cifar10_dev.npy", 0, 0, { 1, 255, 3, { .485f, .456f, .406f }, { .229f, .224f, .225f },
+                                                                  PRECINFER_NHWC }, 0.8110 },
+    { "mbv2_cifar10_bn", CIFAR "cifar10_calib_images_u8_nhwc.npy", CIFAR "cifar10_test_dev_images_u8_nhwc.npy",
+      CIFAR "cifar10_test_dev_labels_u8.npy",
+      "ref_outputs/mbv2_cifar10_bn__cifar10_dev.npy", 0, 0, { 1, 255, 3, { .4914f, .4822f, .4465f }, { .2470f, .2435f, .2616f },
+                                                              PRECINFER_NHWC }, 0.8508 },
+    { "mnist_cntk", "datasets/mnist_test/mnist_test_images_u8.npy", "datasets/mnist_test/mnist_test_images_u8.npy",
+      "datasets/mnist_test/mnist_test_labels_u8.npy",
       "ref_outputs/mnist_cntk__mnist_test.npy", 256, 0, { 1, 1, 0, { 0 }, { 0 }, PRECINFER_LAYOUT_MODEL }, 0 },
 };
 enum { MODELS = sizeof models / sizeof *models };
@@ -52,7 +58,8 @@ static precinfer_data *open_data(const struct model *m, struct loaded *l, int ca
     precinfer_graph_input_info(l->g, 0, &io);
     ck_assert(h_data(calibration ? m->calibration : m->evaluation, data, sizeof data, m->name) != NULL);
     ck_assert(h_data(m->labels, labels, sizeof labels, m->name) != NULL);
-    const struct precinfer_data_options o = { .size = sizeof o, .path = data, .labels = calibration ? NULL : labels, .skip = calibration ? 0 : m->skip,
+    const struct precinfer_data_options o = { .size = sizeof o, .path = data, .labels = calibration ? NULL : labels,
+                                              .skip = calibration ? 0 : m->skip,
         .samples = calibration ? 256 : m->samples, .batch = io.dims[0] < 0 ? 32 : 0, .preprocessing = &m->pre };
     ck_assert_msg(!precinfer_data_open(l->ctx, &io, 1, &o, &d, &err), "%s", err.text);
     return d;
@@ -84,7 +91,8 @@ static struct precinfer_report_info judged(const struct model *m, struct loaded 
     ck_assert_msg(!precinfer_verify(plan, l->g, precinfer_data_next, d, &policy, &report, &err), "%s", err.text);
     precinfer_data_free(d);
     precinfer_report_info(report, &info);
-    printf("model_accuracy: %s %s: %zu samples, FP32 %.2f%%, %s %.2f%%, lost %zu, gained %zu, agreement %.2f%%: %s%s%s\n", m->name,
+    printf("model_accuracy: %s %s: %zu samples, FP32 %.2f%%, %s %.2f%%, lost %zu, gained %zu, agreement %.2f%%: %s%s%s\n",
+           m->name,
            precinfer_precision_string(precision), info.samples, 100.0 * (double)info.right_reference / (double)info.samples, precinfer_precision_string(precision),
            100.0 * (double)info.right_candidate / (double)info.samples, info.lost, info.gained, 100.0 * (double)info.agreed / (double)info.samples,
            precinfer_verdict_string(info.verdict), info.breached ? ", breached by " : "", info.breached ? info.breach : "");
@@ -102,7 +110,8 @@ START_TEST(int8)
     if (!load(m, &l)) return;
     const struct precinfer_report_info r = judged(m, &l, PRECINFER_PRECISION_INT8);
     const double got = (double)r.right_candidate / (double)r.samples, fp32 = (double)r.right_reference / (double)r.samples;
-    ck_assert_msg(got >= (m->peer_int8 > 0 ? m->peer_int8 : fp32) - 0.003, "%s: INT8 %.4f, FP32 %.4f, peer %.4f", m->name, got, fp32, m->peer_int8);
+    ck_assert_msg(got >= (m->peer_int8 > 0 ? m->peer_int8 : fp32) - 0.003, "%s: INT8 %.4f, FP32 %.4f, peer %.4f", m->name, got,
+                  fp32, m->peer_int8);
     ck_assert_int_eq(r.verdict, PRECINFER_PASS);
     unload(&l);
 }
@@ -176,7 +185,8 @@ START_TEST(fp32)
         }
     }
     printf("model_accuracy: %s f32: %zu images, worst output off by %.2g of the largest\n", m->name, done, worst);
-    ck_assert_msg(!wrong && !far && done == (size_t)want.dims[0], "%s: %zu answers differ, %zu outputs are too far off, %zu images", m->name, wrong, far, done);
+    ck_assert_msg(!wrong && !far && done == (size_t)want.dims[0],
+                  "%s: %zu answers differ, %zu outputs are too far off, %zu images", m->name, wrong, far, done);
     precinfer_session_free(s);
     precinfer_data_free(d);
     precinfer_plan_free(plan);

@@ -14,7 +14,8 @@ static const char *const models[] = {
 enum { MODELS = sizeof models / sizeof *models };
 /* Operators of a later issue: these models are refused, by name of the operator. */
 static int later(const char *model)
-{ return !strcmp(model, "gpt_shakespeare") || !strcmp(model, "silero_vad_op18_ifless") || !strcmp(model, "dtln_1") || !strcmp(model, "magika_v3_3"); }
+{ return !strcmp(model, "gpt_shakespeare") || !strcmp(model, "silero_vad_op18_ifless") || !strcmp(model, "dtln_1") ||
+  !strcmp(model, "magika_v3_3"); }
 
 static void compare(const char *model, size_t i, const struct precinfer_tensor *want, const struct precinfer_tensor *got)
 {
@@ -22,7 +23,8 @@ static void compare(const char *model, size_t i, const struct precinfer_tensor *
     double most = 0, worst = 0;
     ck_assert_msg(want->rank == got->rank && want->dtype == got->dtype, "%s output %zu: rank or type differs", model, i);
     for (int d = 0; d < want->rank; d++) {
-        ck_assert_msg(want->dims[d] == got->dims[d], "%s output %zu: dimension %d is %lld, not %lld", model, i, d, (long long)got->dims[d], (long long)want->dims[d]);
+        ck_assert_msg(want->dims[d] == got->dims[d], "%s output %zu: dimension %d is %lld, not %lld", model, i, d,
+                      (long long)got->dims[d], (long long)want->dims[d]);
         n *= (size_t)want->dims[d];
     }
     ck_assert(want->dtype == PRECINFER_F32);

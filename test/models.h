@@ -14,13 +14,18 @@ struct h_model {
 static const struct h_model h_models[] = {
     { "digits", "examples/digits/digits.onnx", "examples/digits/calibration.npy", "examples/digits/evaluation.npy",
       "examples/digits/evaluation_labels.npy", 1, 128, 0, { 1, 16, 0, { 0 }, { 0 }, PRECINFER_LAYOUT_MODEL } },
-    { "resnet8_cifar10_jpegft_bn", "models/resnet8_cifar10_jpegft_bn.onnx", H_CIFAR "calib_images_u8_nhwc.npy", H_CIFAR "test_dev_images_u8_nhwc.npy",
+    { "resnet8_cifar10_jpegft_bn", "models/resnet8_cifar10_jpegft_bn.onnx", H_CIFAR "calib_images_u8_nhwc.npy",
+      H_CIFAR "test_dev_images_u8_nhwc.npy",
       H_CIFAR "test_dev_labels_u8.npy", 0, 256, 0, { 1, 1, 0, { 0 }, { 0 }, PRECINFER_NHWC } },
-    { "resnet20_cifar10_bn", "models/resnet20_cifar10_bn.onnx", H_CIFAR "calib_images_u8_nhwc.npy", H_CIFAR "test_dev_images_u8_nhwc.npy",
-      H_CIFAR "test_dev_labels_u8.npy", 0, 256, 0, { 1, 255, 3, { .485f, .456f, .406f }, { .229f, .224f, .225f }, PRECINFER_NHWC } },
+    { "resnet20_cifar10_bn", "models/resnet20_cifar10_bn.onnx", H_CIFAR "calib_images_u8_nhwc.npy",
+      H_CIFAR "test_dev_images_u8_nhwc.npy",
+      H_CIFAR "test_dev_labels_u8.npy", 0, 256, 0, { 1, 255, 3, { .485f, .456f, .406f }, { .229f, .224f, .225f },
+                                                     PRECINFER_NHWC } },
     { "mbv2_cifar10_bn", "models/mbv2_cifar10_bn.onnx", H_CIFAR "calib_images_u8_nhwc.npy", H_CIFAR "test_dev_images_u8_nhwc.npy",
-      H_CIFAR "test_dev_labels_u8.npy", 0, 256, 0, { 1, 255, 3, { .4914f, .4822f, .4465f }, { .2470f, .2435f, .2616f }, PRECINFER_NHWC } },
-    { "mnist_cntk", "models/mnist_cntk.onnx", "datasets/mnist_test/mnist_test_images_u8.npy", "datasets/mnist_test/mnist_test_images_u8.npy",
+      H_CIFAR "test_dev_labels_u8.npy", 0, 256, 0, { 1, 255, 3, { .4914f, .4822f, .4465f }, { .2470f, .2435f, .2616f },
+                                                     PRECINFER_NHWC } },
+    { "mnist_cntk", "models/mnist_cntk.onnx", "datasets/mnist_test/mnist_test_images_u8.npy",
+      "datasets/mnist_test/mnist_test_images_u8.npy",
       "datasets/mnist_test/mnist_test_labels_u8.npy", 0, 256, 256, { 1, 1, 0, { 0 }, { 0 }, PRECINFER_LAYOUT_MODEL } },
 };
 enum { H_MODELS = sizeof h_models / sizeof *h_models };
@@ -44,7 +49,8 @@ static inline precinfer_graph *h_model_load(const struct h_model *m, precinfer_c
 }
 
 /* samples 0: all. calibration: the first m->calibrate unless samples says less. */
-static inline precinfer_data *h_model_data(const struct h_model *m, precinfer_context *ctx, const precinfer_graph *g, int calibration, size_t samples, size_t batch)
+static inline precinfer_data *h_model_data(const struct h_model *m, precinfer_context *ctx, const precinfer_graph *g,
+                                           int calibration, size_t samples, size_t batch)
 {
     char data[512], labels[512];
     struct precinfer_error err = { 0 };
@@ -53,13 +59,15 @@ static inline precinfer_data *h_model_data(const struct h_model *m, precinfer_co
     precinfer_graph_input_info(g, 0, &io);
     ck_assert(h_model_file(m, calibration ? m->calibration : m->evaluation, data, sizeof data, m->name) != NULL);
     ck_assert(h_model_file(m, m->labels, labels, sizeof labels, m->name) != NULL);
-    const struct precinfer_data_options o = { .size = sizeof o, .path = data, .labels = calibration ? NULL : labels, .skip = calibration ? 0 : m->skip,
+    const struct precinfer_data_options o = { .size = sizeof o, .path = data, .labels = calibration ? NULL : labels,
+                                              .skip = calibration ? 0 : m->skip,
         .samples = samples ? samples : calibration ? m->calibrate : 0, .batch = io.dims[0] < 0 ? batch : 0, .preprocessing = &m->pre };
     ck_assert_msg(!precinfer_data_open(ctx, &io, 1, &o, &d, &err), "%s: %s", m->name, err.text);
     return d;
 }
 
-static inline precinfer_stats *h_model_calibrate(const struct h_model *m, precinfer_context *ctx, const precinfer_graph *g, size_t samples, size_t batch)
+static inline precinfer_stats *h_model_calibrate(const struct h_model *m, precinfer_context *ctx, const precinfer_graph *g,
+                                                 size_t samples, size_t batch)
 {
     struct precinfer_error err = { 0 };
     precinfer_stats *stats = NULL;

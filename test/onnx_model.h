@@ -60,9 +60,11 @@ static inline Onnx__ValueInfoProto *m_value(struct m *m, const char *name, int t
     v->type->tensor_type = M_MESSAGE(m, Onnx__TypeProto__Tensor, onnx__type_proto__tensor__init);
     v->type->tensor_type->has_elem_type = 1; v->type->tensor_type->elem_type = type;
     if (rank < 0) return v;
-    Onnx__TensorShapeProto *s = v->type->tensor_type->shape = M_MESSAGE(m, Onnx__TensorShapeProto, onnx__tensor_shape_proto__init);
+    Onnx__TensorShapeProto *s = v->type->tensor_type->shape = M_MESSAGE(m, Onnx__TensorShapeProto,
+                                                                        onnx__tensor_shape_proto__init);
     for (int i = 0; i < rank; i++) {
-        Onnx__TensorShapeProto__Dimension *d = M_MESSAGE(m, Onnx__TensorShapeProto__Dimension, onnx__tensor_shape_proto__dimension__init);
+        Onnx__TensorShapeProto__Dimension *d = M_MESSAGE(m, Onnx__TensorShapeProto__Dimension,
+                                                         onnx__tensor_shape_proto__dimension__init);
         d->value_case = dims[i] < 0 ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM : ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         if (dims[i] < 0) d->dim_param = m_text(m, dims[i] == -1 ? "N" : "T");
         else d->dim_value = dims[i];
@@ -79,7 +81,8 @@ static inline void m_output(struct m *m, const char *name)
     m_push(m, &m->graph.output, &m->graph.n_output, m_value(m, name, M_TYPE(FLOAT), -1, NULL));
 }
 /* raw NULL: no content yet. */
-static inline Onnx__TensorProto *m_tensor(struct m *m, const char *name, int type, int rank, const int64_t *dims, const void *raw, size_t bytes)
+static inline Onnx__TensorProto *m_tensor(struct m *m, const char *name, int type, int rank, const int64_t *dims,
+                                          const void *raw, size_t bytes)
 {
     Onnx__TensorProto *t = M_MESSAGE(m, Onnx__TensorProto, onnx__tensor_proto__init);
     t->name = m_text(m, name);
@@ -92,7 +95,8 @@ static inline Onnx__TensorProto *m_tensor(struct m *m, const char *name, int typ
     }
     return t;
 }
-static inline Onnx__TensorProto *m_initializer(struct m *m, const char *name, int type, int rank, const int64_t *dims, const void *raw, size_t bytes)
+static inline Onnx__TensorProto *m_initializer(struct m *m, const char *name, int type, int rank, const int64_t *dims,
+                                               const void *raw, size_t bytes)
 {
     Onnx__TensorProto *t = m_tensor(m, name, type, rank, dims, raw, bytes);
     m_push(m, &m->graph.initializer, &m->graph.n_initializer, t);

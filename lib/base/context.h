@@ -20,7 +20,8 @@ struct precinfer_context {
 };
 void pi_context_retain(precinfer_context *c);
 void pi_context_release(precinfer_context *c);
-void pi_log(const precinfer_context *c, enum precinfer_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void pi_log(const precinfer_context *c, enum precinfer_log_level level, const char *format,
+            ...) __attribute__((format(printf, 3, 4)));
 
 /* body(arg, slot) for slot 0 .. n-1, n <= c->threads; every slot runs with the library's rounding mode and denormals
  * (MXCSR / FPCR saved, set, restored), also when n is 1 and the call is direct. */

@@ -80,7 +80,8 @@ static int walk(struct calibration *c, precinfer_next_batch *next, void *user, c
         pi_fp_leave(saved);
         PI_TRY(status);
         done += b.samples;
-        if (o && o->progress && o->progress(o->user, "calibrate", done, 0)) return pi_fail(c->err, PRECINFER_CANCELLED, "cancelled after %zu samples", done);
+        if (o && o->progress && o->progress(o->user, "calibrate", done, 0))
+            return pi_fail(c->err, PRECINFER_CANCELLED, "cancelled after %zu samples", done);
     }
     pi_stats_finish(c->stats);
     if (!c->stats->samples) return pi_fail(c->err, PRECINFER_INVALID, "there are no samples to calibrate on");

@@ -131,7 +131,8 @@ int pi_plan_write(const precinfer_plan *p, const char *path, int rejected, struc
     for (size_t i = 0; i < p->nhashes; i++) pi_put_u64(&hashes, p->hashes[i]);
     int status = meta.failed || graph.failed || data.failed || recipe.failed || hashes.failed ? pi_no_memory(err, data.size) : 0;
     if (!status) {
-        struct pi_section s[5] = { { META, meta.data, meta.size }, { GRPH, graph.data, graph.size }, { DATA, data.data, data.size } };
+        struct pi_section s[5] = { { META, meta.data, meta.size }, { GRPH, graph.data, graph.size },
+                                   { DATA, data.data, data.size } };
         size_t n = 3;
         if (p->recipe) s[n++] = (struct pi_section){ RECP, recipe.data, recipe.size };
         if (p->nhashes) s[n++] = (struct pi_section){ HASH, hashes.data, hashes.size };
@@ -244,14 +245,16 @@ static int get_attr(struct reading *x, struct pi_attr *a)
         a->floats = floats;
         return 0;
     case PI_ATTR_STRINGS:
-        if (!(strings = pi_arena_new(arena, a->count + 1, sizeof *strings))) return pi_no_memory(x->err, a->count * sizeof *strings);
+        if (!(strings = pi_arena_new(arena, a->count + 1, sizeof *strings)))
+            return pi_no_memory(x->err, a->count * sizeof *strings);
         for (size_t i = 0; i < a->count; i++) if (!(strings[i] = get_text(x))) return malformed(x);
         a->strings = strings;
         return 0;
     case PI_ATTR_TENSOR: {
         PI_TRY(get_dims(x, &a->tensor));
         const size_t bytes = get_size(x);
-        if (pi_elements(&a->tensor) < 0 || bytes != (size_t)pi_elements(&a->tensor) * pi_type_size((enum pi_type)a->tensor.type)) return malformed(x);
+        if (pi_elements(&a->tensor) < 0 || bytes != (size_t)pi_elements(&a->tensor) * pi_type_size((enum pi_type)a->tensor.type))
+            return malformed(x);
         const void *from = pi_get(&x->r, bytes);
         if (x->r.failed) return malformed(x);
         if (!(a->tensor.data = pi_arena_big(arena, bytes + 1))) return pi_no_memory(x->err, bytes);
@@ -272,7 +275,8 @@ static int get_fused(struct reading *x, struct pi_node *n)
     n->fused.lo = pi_get_f32(&x->r); n->fused.hi = pi_get_f32(&x->r);
     n->fused.res = get_index(x, x->g->nvalues);
     n->fused.names = get_text(x);
-    if (!n->fused.names || x->r.failed || (n->fused.has_res && n->fused.res < 0) || (flags && !(n->op->flags & PI_OP_EPILOGUE))) return malformed(x);
+    if (!n->fused.names || x->r.failed || (n->fused.has_res && n->fused.res < 0) || (flags && !(n->op->flags & PI_OP_EPILOGUE)))
+        return malformed(x);
     return 0;
 }
 
@@ -284,7 +288,9 @@ static int get_lowered(struct reading *x, const struct pi_node *n, struct pi_low
     const size_t channels = get_size(x);
     const int weights = pi_has_weights(x->g, n), s8 = weights && x->g->values[n->in[1]].t.type == PI_S8;
     if (x->r.failed || l->precision > PRECINFER_PRECISION_INT8 || l->out_form > PI_FORM_BF16) return malformed(x);
-    if (s8 != (channels > 0) || s8 != (l->precision == PRECINFER_PRECISION_INT8) || (channels && channels != pi_weight_channels(x->g, n))) return malformed(x);
+    if (s8 != (channels > 0) || s8 != (l->precision == PRECINFER_PRECISION_INT8) ||
+        (channels && channels != pi_weight_channels(x->g, n)))
+        return malformed(x);
     if (!channels) return 0;
     float *scale = pi_arena_new(&x->g->arena, channels, sizeof *scale);
     if (!scale) return pi_no_memory(x->err, channels * sizeof *scale);
@@ -317,7 +323,8 @@ static int get_node(struct reading *x, size_t index)
     PI_TRY(pi_graph_add_node(x->g, op, "", name, counts[0], counts[1], counts[2], &n, x->err));
     if (counts[0]) memcpy(n->in, in, counts[0] * sizeof *in);
     if (counts[1]) memcpy(n->out, out, counts[1] * sizeof *out);
-    if (counts[0] < n->op->min_in || (n->op->max_in && counts[0] > n->op->max_in) || counts[1] < n->op->min_out || (n->op->max_out && counts[1] > n->op->max_out))
+    if (counts[0] < n->op->min_in || (n->op->max_in && counts[0] > n->op->max_in) || counts[1] < n->op->min_out ||
+        (n->op->max_out && counts[1] > n->op->max_out))
         return malformed(x);
     for (size_t i = 0; i < n->op->min_in; i++) if (n->in[i] < 0) return malformed(x);
     for (size_t i = 0; i < counts[1]; i++)
@@ -328,7 +335,8 @@ static int get_node(struct reading *x, size_t index)
     for (size_t i = 0; i < counts[2]; i++) PI_TRY(get_attr(x, &n->attr[i]));
     PI_TRY(get_fused(x, n));
     PI_TRY(get_lowered(x, n, &x->nodes[index]));
-    if (n->op->params_bytes && !(n->params = pi_arena_new(&x->g->arena, 1, n->op->params_bytes))) return pi_no_memory(x->err, n->op->params_bytes);
+    if (n->op->params_bytes && !(n->params = pi_arena_new(&x->g->arena, 1, n->op->params_bytes)))
+        return pi_no_memory(x->err, n->op->params_bytes);
     return n->op->check ? n->op->check(x->g, n, x->err) : 0;
 }
 
@@ -350,7 +358,8 @@ static int get_graph(struct reading *x)
     const size_t ninputs = get_size(x);
     for (size_t i = 0; i < ninputs; i++) {
         const uint64_t v = pi_get_count(&x->r);
-        if (x->r.failed || v >= nvalues || x->g->values[v].producer >= 0 || x->g->values[v].is_input || x->g->values[v].t.data) return malformed(x);
+        if (x->r.failed || v >= nvalues || x->g->values[v].producer >= 0 || x->g->values[v].is_input || x->g->values[v].t.data)
+            return malformed(x);
         PI_TRY(pi_graph_mark_input(x->g, (int)v, x->err));
     }
     const size_t noutputs = get_size(x);
@@ -418,7 +427,8 @@ static int build(struct reading *x, const struct pi_container *c, struct meta *m
     return status;
 }
 
-int pi_plan_read(precinfer_context *ctx, const void *bytes, size_t size, int strict_host, precinfer_plan **plan, struct precinfer_error *err)
+int pi_plan_read(precinfer_context *ctx, const void *bytes, size_t size, int strict_host, precinfer_plan **plan,
+                 struct precinfer_error *err)
 {
     struct pi_container c;
     struct reading x = { .err = err };
@@ -439,7 +449,8 @@ int pi_plan_read(precinfer_context *ctx, const void *bytes, size_t size, int str
     p->preprocessing = m.pre;
     p->other_host = strcmp(m.cpu ? m.cpu : "", ctx->cpu_text) != 0;
     if (p->other_host && strict_host)
-        status = pi_fail(err, PRECINFER_UNSUPPORTED, "the plan was made on another CPU (%s), this one is %s", m.cpu, ctx->cpu_text);
+        status = pi_fail(err, PRECINFER_UNSUPPORTED, "the plan was made on another CPU (%s), this one is %s", m.cpu,
+                         ctx->cpu_text);
     else if (p->other_host)
         pi_log(ctx, PRECINFER_LOG_NOTE, "the plan was made on another CPU: kernels are chosen anew, results are the same");
     if (!status) status = get_hashes(p, &c, err);

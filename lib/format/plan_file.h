@@ -13,6 +13,7 @@
 enum { PI_PLAN_MAJOR = 1, PI_PLAN_MINOR = 0 };
 int pi_plan_write(const precinfer_plan *p, const char *path, int rejected, struct precinfer_error *err);
 /* bytes must outlive the plan: constants are used where they lie. */
-int pi_plan_read(precinfer_context *ctx, const void *bytes, size_t size, int strict_host, precinfer_plan **plan, struct precinfer_error *err);
+int pi_plan_read(precinfer_context *ctx, const void *bytes, size_t size, int strict_host, precinfer_plan **plan,
+                 struct precinfer_error *err);
 uint64_t pi_plan_hash(const precinfer_plan *p);
 #endif

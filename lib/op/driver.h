@@ -22,6 +22,7 @@ struct pi_gemm {
 /* rows: pi_heights of the chosen row. threads: slots to split over (rows, or panels where there are few rows). ws:
  * pi_gemm_workspace bytes, 64-byte aligned. Bits do not depend on threads, m or the split. Allocates nothing. */
 size_t pi_gemm_workspace(const struct pi_gemm *o, const struct pi_packed *w, const struct pi_row *tallest, size_t threads);
-void pi_gemm_run(const precinfer_context *ctx, const struct pi_gemm *o, const struct pi_packed *w, const struct pi_row *const *rows,
+void pi_gemm_run(const precinfer_context *ctx, const struct pi_gemm *o, const struct pi_packed *w,
+                 const struct pi_row *const *rows,
                  size_t nrows, size_t threads, void *ws);
 #endif

@@ -70,14 +70,16 @@ static int find(const struct builder *b, int value, enum pi_form form, int layou
 {
     for (size_t i = 0; i < b->p->nplaces; i++) {
         const struct pi_place *q = &b->p->places[i];
-        if (q->value == value && form_of(b, q) == form && (layout == LAYOUT_ANY || q->channels_last == layout || rank_of(b, value) < 3))
+        if (q->value == value && form_of(b, q) == form && (layout == LAYOUT_ANY || q->channels_last == layout || rank_of(b,
+                value) < 3))
             return (int)i;
     }
     return -1;
 }
 
 /* A step from place `from` to a new place of the same value. */
-static int derive(struct builder *b, int from, enum pi_step_kind kind, enum pi_form form, int last, int alias, const char *op, int *to)
+static int derive(struct builder *b, int from, enum pi_step_kind kind, enum pi_form form, int last, int alias, const char *op,
+                  int *to)
 {
     struct pi_place *q;
     struct pi_step *s;
@@ -106,7 +108,8 @@ static int need(struct builder *b, int value, enum pi_form form, int layout, int
     int at = find(b, value, form, LAYOUT_ANY);
     if (at < 0) {                       /* convert where it lies: the fewest bytes are then moved between layouts */
         const int home = b->p->value_place[value];
-        if (home < 0) return pi_fail(b->err, PRECINFER_MALFORMED, "value '%s' is used before it is computed", b->p->g->values[value].name);
+        if (home < 0)
+            return pi_fail(b->err, PRECINFER_MALFORMED, "value '%s' is used before it is computed", b->p->g->values[value].name);
         const enum pi_form from = form_of(b, &b->p->places[home]);
         if (from != PI_FORM_NATIVE && form != PI_FORM_NATIVE) {     /* u8 <-> bf16 by way of f32 */
             int f32;
@@ -151,7 +154,8 @@ static int add_node(struct builder *b, int index)
         else PI_TRY(need(b, n->in[i], is_data(b, n, i) ? in_form : PI_FORM_NATIVE, layout, &in[i]));
         const struct pi_place *q = &p->places[in[i]];
         if (q->host) hosts++; else if (!q->constant) others++;
-        if (flags & PI_OP_ANY_LAYOUT && q->channels_last && !q->constant && rank_of(b, n->in[i]) == p->g->values[n->out[0]].t.rank) last = 1;
+        if (flags & PI_OP_ANY_LAYOUT && q->channels_last && !q->constant &&
+            rank_of(b, n->in[i]) == p->g->values[n->out[0]].t.rank) last = 1;
     }
     if (n->fused.has_res) {
         const int v = n->fused.res, home = p->value_place[v];

@@ -119,7 +119,9 @@ static int fold_batchnorm(precinfer_graph *g, struct pi_node *p, struct pi_node 
     const struct pi_weight_layout l = pi_layout_of(g, p);
     for (size_t i = 0; i < count; i++) fw[i] = (float)((double)((const float *)w->data)[i] * a[pi_layout_channel(&l, i)]);
     pi_free(&g->ctx->alloc, a);
-    if (bad) return pi_node_fail(bn, err, PRECINFER_UNSUPPORTED, "a scale, variance or shift is not finite or the variance not positive");
+    if (bad)
+        return pi_node_fail(bn, err, PRECINFER_UNSUPPORTED,
+                            "a scale, variance or shift is not finite or the variance not positive");
     int vw, vb;
     PI_TRY(new_constant(g, p, "/folded_weights", w, 0, fw, &vw, err));
     PI_TRY(new_constant(g, p, "/folded_bias", NULL, n, fb, &vb, err));

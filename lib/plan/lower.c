@@ -20,7 +20,8 @@ const char *pi_not_lowerable(const precinfer_graph *g, const struct pi_node *n, 
     if (is(n, "Gemm")) {
         float alpha = 1, beta = 1;
         int64_t trans = 0;
-        if (pi_attr_float(n, "alpha", 1, &alpha, NULL) || pi_attr_float(n, "beta", 1, &beta, NULL) || pi_attr_int(n, "transA", 0, &trans, NULL) ||
+        if (pi_attr_float(n, "alpha", 1, &alpha, NULL) || pi_attr_float(n, "beta", 1, &beta, NULL) ||
+            pi_attr_int(n, "transA", 0, &trans, NULL) ||
             alpha != 1.0f || beta != 1.0f || trans) return "alpha, beta or transA is not the default";
     }
     return NULL;
@@ -53,13 +54,15 @@ void pi_quantize_weights(const float *w, const struct pi_weight_layout *l, const
     }
 }
 
-size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, const int8_t *q, const float *scale, float sx, int32_t zp)
+size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, const int8_t *q, const float *scale, float sx,
+                           int32_t zp)
 {
     const struct pi_weight_layout l = pi_layout_of(g, n);
     return pi_layer_overflow(q, &l, n->nin > 2 && n->in[2] >= 0 ? g->values[n->in[2]].t.data : NULL, sx, scale, zp);
 }
 
-static int add_weights(precinfer_graph *g, struct pi_node *n, enum pi_type type, const void *data, const char *suffix, struct precinfer_error *err)
+static int add_weights(precinfer_graph *g, struct pi_node *n, enum pi_type type, const void *data, const char *suffix,
+                       struct precinfer_error *err)
 {
     char name[256];
     size_t at = 0;
@@ -77,16 +80,19 @@ static int lower_int8(precinfer_graph *g, struct pi_node *n, const struct pi_rec
                       struct pi_lowered_node *d, struct precinfer_error *err)
 {
     const struct pi_weight_layout l = pi_layout_of(g, n);
-    if (!x->has_scale) return pi_node_fail(n, err, PRECINFER_INVALID, "int8 needs values.%s in the recipe", g->values[n->in[0]].name);
+    if (!x->has_scale)
+        return pi_node_fail(n, err, PRECINFER_INVALID, "int8 needs values.%s in the recipe", g->values[n->in[0]].name);
     if (r->nscales != pi_layout_channels(&l))
-        return pi_node_fail(n, err, PRECINFER_INVALID, "nodes.%s.weight_scales: %zu scales for %zu output channels", n->name, r->nscales, pi_layout_channels(&l));
+        return pi_node_fail(n, err, PRECINFER_INVALID, "nodes.%s.weight_scales: %zu scales for %zu output channels", n->name,
+                            r->nscales, pi_layout_channels(&l));
     int8_t *q = pi_arena_big(&g->arena, pi_layout_count(&l));
     float *scale = pi_arena_new(&g->arena, pi_layout_channels(&l), sizeof *scale);
     if (!q || !scale) return pi_no_memory(err, pi_layout_count(&l));
     memcpy(scale, r->scales, pi_layout_channels(&l) * sizeof *scale);
     pi_quantize_weights(g->values[n->in[1]].t.data, &l, scale, q);
     const size_t column = pi_lowered_overflow(g, n, q, scale, x->scale, x->zp);
-    if (column) return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "int8 sums of output channel %zu could overflow 32 bits", column - 1);
+    if (column)
+        return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "int8 sums of output channel %zu could overflow 32 bits", column - 1);
     d->weight_scale = scale;
     return add_weights(g, n, PI_S8, q, "/s8", err);
 }
@@ -157,9 +163,12 @@ static int check_names(const precinfer_graph *g, const precinfer_recipe *r, stru
     for (size_t i = 0; i < r->nnodes; i++) {
         size_t j = 0;
         while (j < g->nnodes && (g->nodes[j].dead || strcmp(g->nodes[j].name, r->nodes[i].name))) j++;
-        if (j == g->nnodes) return pi_fail(err, PRECINFER_INVALID, "recipe: nodes.%s: the model has no such node (or it was fused into another)", r->nodes[i].name);
+        if (j == g->nnodes)
+            return pi_fail(err, PRECINFER_INVALID,
+                           "recipe: nodes.%s: the model has no such node (or it was fused into another)", r->nodes[i].name);
         if (!pi_has_weights(g, &g->nodes[j]) && r->nodes[i].precision != PRECINFER_PRECISION_F32)
-            return pi_fail(err, PRECINFER_INVALID, "recipe: nodes.%s: a node without constant weights has no precision of its own", r->nodes[i].name);
+            return pi_fail(err, PRECINFER_INVALID,
+                           "recipe: nodes.%s: a node without constant weights has no precision of its own", r->nodes[i].name);
     }
     for (size_t i = 0; i < r->nvalues; i++)
         if (pi_graph_find_value(g, r->values[i].name) < 0)
@@ -173,13 +182,16 @@ int pi_lower(precinfer_graph *g, const precinfer_recipe *r, struct pi_lowered_no
     if (!r) return 0;
     PI_TRY(check_names(g, r, err));
     for (size_t i = 0; i < r->nvalues; i++)
-        values[pi_graph_find_value(g, r->values[i].name)] = (struct pi_lowered_value){ 1, r->values[i].scale, r->values[i].zero_point };
+        values[pi_graph_find_value(g, r->values[i].name)] = (struct pi_lowered_value){ 1, r->values[i].scale,
+                r->values[i].zero_point };
     for (size_t i = 0; i < g->nnodes; i++) {
         struct pi_node *n = &g->nodes[i];
         const struct pi_recipe_node *p = n->dead || !pi_has_weights(g, n) ? NULL : pi_recipe_node(r, n->name);
         if (!p || p->precision == PRECINFER_PRECISION_F32) continue;
         const char *no = pi_not_lowerable(g, n, (enum precinfer_precision)p->precision);
-        if (no) return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "cannot run as %s: %s", precinfer_precision_string((enum precinfer_precision)p->precision), no);
+        if (no)
+            return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "cannot run as %s: %s",
+                                precinfer_precision_string((enum precinfer_precision)p->precision), no);
         if (p->precision == PRECINFER_PRECISION_INT8) PI_TRY(lower_int8(g, n, p, &values[n->in[0]], &nodes[i], err));
         else PI_TRY(lower_bf16(g, n, err));
         nodes[i].precision = p->precision;

@@ -11,7 +11,8 @@ static int owns_memory(const struct precinfer_session *s, size_t i)
 /* An elementwise output may lie where its input lay, when nobody reads that input any more. */
 static int in_place(const struct precinfer_session *s, const struct pi_step *step, const int *last)
 {
-    if (step->kind == PI_STEP_OP ? !(s->p->g->nodes[step->node].op->flags & PI_OP_INPLACE) : step->kind != PI_STEP_TABLE) return 0;
+    if (step->kind == PI_STEP_OP ? !(s->p->g->nodes[step->node].op->flags & PI_OP_INPLACE) : step->kind != PI_STEP_TABLE)
+        return 0;
     if (s->keep_all || step->alias || step->nout != 1 || step->in[0] < 0 || step->out[0] < 0) return 0;
     const struct pi_place *from = &s->p->places[step->in[0]], *to = &s->p->places[step->out[0]];
     const int root = s->slot[step->in[0]].root, index = (int)(step - s->p->steps);
@@ -28,7 +29,8 @@ static size_t lower_bound(const struct precinfer_session *s)
     for (size_t i = 0; i < s->p->nsteps; i++) {
         size_t sum = 0;
         for (size_t j = 0; j < s->p->nplaces; j++)
-            if (owns_memory(s, j) && s->p->places[j].producer <= (int)i && s->p->places[j].last >= (int)i) sum += s->slot[j].bytes;
+            if (owns_memory(s, j) && s->p->places[j].producer <= (int)i &&
+                s->p->places[j].last >= (int)i) sum += s->slot[j].bytes;
         if (sum > most) most = sum;
     }
     return most;

@@ -43,7 +43,8 @@ static uint64_t stored_bytes(const precinfer_plan *p)
     return bytes;
 }
 
-int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_lowered_node *nodes, struct pi_lowered_value *values,
+int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_lowered_node *nodes,
+                  struct pi_lowered_value *values,
                   const struct pi_plan_progress *progress, precinfer_plan **plan, struct precinfer_error *err)
 {
     precinfer_context *ctx = lowered->ctx;

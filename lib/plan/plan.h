@@ -50,7 +50,8 @@ int pi_data_input(const precinfer_graph *g, const struct pi_node *n, size_t i);
 /* s8 = rne(w / scale[channel]) in [-127, 127], the quotient in double. */
 void pi_quantize_weights(const float *w, const struct pi_weight_layout *l, const float *scale, int8_t *q);
 /* The first column (+ 1) whose s32 sum could overflow for some input; 0: none. */
-size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, const int8_t *q, const float *scale, float sx, int32_t zp);
+size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, const int8_t *q, const float *scale, float sx,
+                           int32_t zp);
 
 /* Which form each value has where it is produced, and weights in their stored precision. Weights of int8 and bf16 nodes
  * become constants of that type in g. Errors name the node: a weight that is not constant, sums that could overflow. */
@@ -59,7 +60,8 @@ int pi_lower(precinfer_graph *g, const precinfer_recipe *r, struct pi_lowered_no
 /* ---------------------------------------------------------------- check.c */
 
 /* Is a lowered graph from a file one that pi_lower could have made, as far as memory is concerned? */
-int pi_lowered_check(precinfer_graph *g, const struct pi_lowered_node *nodes, const struct pi_lowered_value *values, struct precinfer_error *err);
+int pi_lowered_check(precinfer_graph *g, const struct pi_lowered_node *nodes, const struct pi_lowered_value *values,
+                     struct precinfer_error *err);
 
 /* ---------------------------------------------------------------- recipe_make.c */
 
@@ -113,7 +115,8 @@ struct precinfer_plan {
 /* Progress of compiling, a call a step; NULL or progress NULL: none. */
 struct pi_plan_progress { precinfer_progress *progress; void *user; };
 /* From a lowered graph (consumed, also on failure): steps, kernels, packed weights. */
-int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_lowered_node *nodes, struct pi_lowered_value *values,
+int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_lowered_node *nodes,
+                  struct pi_lowered_value *values,
                   const struct pi_plan_progress *progress, precinfer_plan **plan, struct precinfer_error *err);
 int pi_plan_places(precinfer_plan *p, struct precinfer_error *err);     /* build.c: places and steps             */
 /* compile.c: op->compile of each step */

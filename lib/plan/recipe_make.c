@@ -63,7 +63,8 @@ static int params(const struct make *m, int v, struct pi_recipe_value *out)
         float min, max;
         if (!m->wants[i] || root(m, (int)i) != root(m, v)) continue;
         if (m->range(m->stats, m->g->values[i].name, &min, &max))
-            return pi_fail(m->err, PRECINFER_INVALID, "the statistics have no range of value '%s': made from another model?", m->g->values[i].name);
+            return pi_fail(m->err, PRECINFER_INVALID, "the statistics have no range of value '%s': made from another model?",
+                           m->g->values[i].name);
         if (min < lo) lo = min;
         if (max > hi) hi = max;
     }
@@ -114,7 +115,8 @@ static int fill(struct make *m, enum precinfer_precision precision)
     const precinfer_graph *g = m->g;
     for (size_t v = 0; v < g->nvalues; v++) m->same[v] = (int)v;
     for (size_t i = 0; i < g->nnodes; i++)
-        if (!g->nodes[i].dead && pi_has_weights(g, &g->nodes[i]) && !pi_not_lowerable(g, &g->nodes[i], precision)) m->precision[i] = (uint8_t)precision;
+        if (!g->nodes[i].dead && pi_has_weights(g, &g->nodes[i]) &&
+            !pi_not_lowerable(g, &g->nodes[i], precision)) m->precision[i] = (uint8_t)precision;
     if (precision == PRECINFER_PRECISION_INT8) choose_values(m);
     for (size_t i = 0; i < g->nnodes; i++)
         if (!g->nodes[i].dead && pi_has_weights(g, &g->nodes[i])) PI_TRY(add_node(m, i));

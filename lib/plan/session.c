@@ -53,7 +53,8 @@ static int infer_step(struct precinfer_session *s, size_t i, struct precinfer_er
     }
     const struct pi_node *n = &s->p->g->nodes[step->node];
     struct pi_tensor out[16];
-    if (step->nout > 16) return pi_fail(err, PRECINFER_UNSUPPORTED, "node '%s' (%s) has more than 16 outputs", n->name, n->op->name);
+    if (step->nout > 16)
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "node '%s' (%s) has more than 16 outputs", n->name, n->op->name);
     memset(out, 0, sizeof out);
     const struct pi_infer q = { .node = n, .in = s->args + s->first[i], .out = out, .err = err };
     PI_TRY(n->op->infer(&q));
@@ -104,7 +105,8 @@ static int reserve_tables(struct precinfer_session *s, size_t i, struct precinfe
     const size_t tables = c.node->op->tables ? c.node->op->tables(&c) : 0, ws = c.node->op->workspace ? c.node->op->workspace(&c) : 0;
     if (s->planned) {
         if (tables > s->table_bytes[i] || ws > s->workspace_bytes)
-            return pi_fail(err, PRECINFER_INVALID, "node '%s' (%s) needs more memory than for the session's maximum shapes", step->name, step->op);
+            return pi_fail(err, PRECINFER_INVALID, "node '%s' (%s) needs more memory than for the session's maximum shapes",
+                           step->name, step->op);
         return 0;
     }
     if (tables) {
@@ -121,7 +123,8 @@ static int reserve(struct precinfer_session *s, struct precinfer_error *err)
         const size_t need = pi_up(bytes_of(&s->t[i]), 64);
         if (!s->planned) s->slot[i].bytes = need;
         else if (need > s->slot[i].bytes)
-            return pi_fail(err, PRECINFER_INVALID, "value '%s' is larger than for the session's maximum shapes", s->p->g->values[place_of(s, (int)i)->value].name);
+            return pi_fail(err, PRECINFER_INVALID, "value '%s' is larger than for the session's maximum shapes",
+                           s->p->g->values[place_of(s, (int)i)->value].name);
     }
     for (size_t i = 0; i < s->p->nsteps; i++) PI_TRY(reserve_tables(s, i, err));
     if (s->planned) return 0;
@@ -179,14 +182,17 @@ void precinfer_session_free(precinfer_session *s)
     pi_plan_release(p);
 }
 
-static int set_input(struct precinfer_session *s, size_t i, int rank, const int64_t *dims, int *changed, struct precinfer_error *err)
+static int set_input(struct precinfer_session *s, size_t i, int rank, const int64_t *dims, int *changed,
+                     struct precinfer_error *err)
 {
     const struct pi_value *v = &s->p->g->values[s->p->g->inputs[i]];
     char want[128], got[128];
     struct pi_tensor given = { .rank = rank };
     if (rank < 0 || rank > PI_MAX_RANK) return pi_fail(err, PRECINFER_INVALID, "input '%s': rank %d", v->name, rank);
     memcpy(given.dims, dims, (size_t)rank * sizeof *dims);
-    if (pi_graph_check_dims(&given)) return pi_fail(err, PRECINFER_INVALID, "input '%s': shape %s is too large", v->name, pi_dims_string(&given, got, sizeof got));
+    if (pi_graph_check_dims(&given))
+        return pi_fail(err, PRECINFER_INVALID, "input '%s': shape %s is too large", v->name,
+                       pi_dims_string(&given, got, sizeof got));
     int bad = rank != v->t.rank;
     for (int d = 0; d < rank && !bad; d++) bad = dims[d] < 0 || (v->t.dims[d] >= 0 && dims[d] != v->t.dims[d]);
     if (bad) return pi_fail(err, PRECINFER_INVALID, "input '%s' has shape %s, the model wants %s", v->name,
@@ -205,7 +211,8 @@ static int max_shapes(struct precinfer_session *s, const struct precinfer_sessio
         size_t i = 0;
         if (!o->max_shapes[k].input) return pi_fail(err, PRECINFER_INVALID, "maximum shape %zu names no input", k);
         while (i < s->p->g->ninputs && strcmp(s->p->g->values[s->p->g->inputs[i]].name, o->max_shapes[k].input)) i++;
-        if (i == s->p->g->ninputs) return pi_fail(err, PRECINFER_NOT_FOUND, "the model has no input '%s'", o->max_shapes[k].input);
+        if (i == s->p->g->ninputs)
+            return pi_fail(err, PRECINFER_NOT_FOUND, "the model has no input '%s'", o->max_shapes[k].input);
     }
     for (size_t i = 0; i < s->p->g->ninputs; i++) {
         const struct pi_value *v = &s->p->g->values[s->p->g->inputs[i]];
@@ -236,7 +243,8 @@ static int make(struct precinfer_session *s, const struct precinfer_session_opti
     s->table_bytes = pi_arena_new(&s->arena, p->nsteps + 1, sizeof *s->table_bytes);
     s->bound = pi_arena_new(&s->arena, p->g->ninputs + p->g->noutputs + 1, sizeof *s->bound);
     s->ns = o && o->profile ? pi_arena_new(&s->arena, p->nsteps + 1, sizeof *s->ns) : NULL;
-    if (!s->t || !s->slot || !s->host_bytes || !s->args || !s->first || !s->tables || !s->table_bytes || !s->bound || (o && o->profile && !s->ns))
+    if (!s->t || !s->slot || !s->host_bytes || !s->args || !s->first || !s->tables || !s->table_bytes || !s->bound ||
+        (o && o->profile && !s->ns))
         return pi_no_memory(err, args * sizeof *s->args);
     s->keep_all = o && o->keep_all;
     for (size_t i = 0; i < p->nplaces; i++) {
@@ -283,9 +291,11 @@ static int find_io(const struct precinfer_session *s, const char *name)
     return -1;
 }
 
-enum precinfer_status precinfer_bind(precinfer_session *s, const char *name, const struct precinfer_tensor *tensor, struct precinfer_error *err)
+enum precinfer_status precinfer_bind(precinfer_session *s, const char *name, const struct precinfer_tensor *tensor,
+                                     struct precinfer_error *err)
 {
-    if (!s || !name || !tensor || !tensor->data) return pi_fail(err, PRECINFER_INVALID, "bind: session, name and data must not be NULL");
+    if (!s || !name || !tensor || !tensor->data)
+        return pi_fail(err, PRECINFER_INVALID, "bind: session, name and data must not be NULL");
     const int i = find_io(s, name);
     if (i < 0) return pi_fail(err, PRECINFER_NOT_FOUND, "the model has no input or output '%s'", name);
     const int input = (size_t)i < s->p->g->ninputs;
@@ -294,7 +304,8 @@ enum precinfer_status precinfer_bind(precinfer_session *s, const char *name, con
     if ((int)tensor->dtype != v->t.type)
         return pi_fail(err, PRECINFER_INVALID, "%s '%s' is %s, the model wants %s", input ? "input" : "output", name,
                        precinfer_dtype_string(tensor->dtype), pi_type_name((enum pi_type)v->t.type));
-    if ((uintptr_t)tensor->data % pi_type_size((enum pi_type)v->t.type)) return pi_fail(err, PRECINFER_INVALID, "'%s': data is not aligned for its type", name);
+    if ((uintptr_t)tensor->data % pi_type_size((enum pi_type)v->t.type))
+        return pi_fail(err, PRECINFER_INVALID, "'%s': data is not aligned for its type", name);
     if (input) {
         int changed = 0;
         PI_TRY(set_input(s, (size_t)i, tensor->rank, tensor->dims, &changed, err));
@@ -329,9 +340,11 @@ static void convert_part(void *arg, size_t slot)
     e.c = (char *)e.c + begin * c->to;
     c->row->fn.elt(&e);
 }
-static void convert(const precinfer_context *ctx, const struct pi_step *step, const struct pi_tensor *from, const struct pi_tensor *to)
+static void convert(const precinfer_context *ctx, const struct pi_step *step, const struct pi_tensor *from,
+                    const struct pi_tensor *to)
 {
-    struct convert c = { .row = step->state, .from = pi_type_size((enum pi_type)from->type), .to = pi_type_size((enum pi_type)to->type) };
+    struct convert c = { .row = step->state, .from = pi_type_size((enum pi_type)from->type),
+                         .to = pi_type_size((enum pi_type)to->type) };
     c.e = (struct pi_elt){ .n = (size_t)pi_elements(from), .a = from->data, .c = to->data, .table = step->table };
     if (to->quantized) { c.e.p[0] = to->scale; c.e.z[2] = to->zp; }
     else { c.e.p[0] = from->scale; c.e.z[0] = from->zp; }
@@ -363,7 +376,8 @@ static int check_symbols(const struct precinfer_session *s, struct precinfer_err
                     const int64_t a = s->t[s->p->value_place[g->inputs[j]]].dims[e], b = s->t[s->p->value_place[g->inputs[i]]].dims[d];
                     if (symbol >= 0 || g->values[g->inputs[j]].t.dims[e] != symbol || a == b) continue;
                     const char *name = g->symbols[-1 - symbol];
-                    return pi_fail(err, PRECINFER_INVALID, "dimension '%s' is %lld in input '%s' and %lld in input '%s'", name ? name : "?", (long long)a,
+                    return pi_fail(err, PRECINFER_INVALID, "dimension '%s' is %lld in input '%s' and %lld in input '%s'",
+                                   name ? name : "?", (long long)a,
                                    g->values[g->inputs[j]].name, (long long)b, g->values[g->inputs[i]].name);
                 }
     return 0;
@@ -383,7 +397,8 @@ static int check_bound(const struct precinfer_session *s, struct precinfer_error
         memcpy(given.dims, b->dims, (size_t)b->rank * sizeof *b->dims);
         char want[128], got[128];
         if (!pi_same_dims(&given, &s->t[i]))
-            return pi_fail(err, PRECINFER_INVALID, "output '%s' is bound with shape %s, the run gives %s", g->values[q->value].name,
+            return pi_fail(err, PRECINFER_INVALID, "output '%s' is bound with shape %s, the run gives %s",
+                           g->values[q->value].name,
                            pi_dims_string(&given, got, sizeof got), pi_dims_string(&s->t[i], want, sizeof want));
     }
     return 0;
@@ -425,7 +440,8 @@ static void view(const struct pi_tensor *t, void *data, int type, struct precinf
 }
 
 /* Lowered values as f32, all as row-major, in memory of the session. */
-static int readable(struct precinfer_session *s, const struct pi_tensor *t, struct precinfer_tensor *out, struct precinfer_error *err)
+static int readable(struct precinfer_session *s, const struct pi_tensor *t, struct precinfer_tensor *out,
+                    struct precinfer_error *err)
 {
     const int widen = t->quantized || t->type == PI_BF16;
     if (!widen && pi_is_row_major(t)) { view(t, t->data, t->type, out); return 0; }
@@ -457,7 +473,8 @@ int pi_session_place(struct precinfer_session *s, int place, struct precinfer_te
     return readable(s, &s->t[place], tensor, err);
 }
 
-enum precinfer_status precinfer_session_value(precinfer_session *s, const char *name, struct precinfer_tensor *tensor, struct precinfer_error *err)
+enum precinfer_status precinfer_session_value(precinfer_session *s, const char *name, struct precinfer_tensor *tensor,
+                                              struct precinfer_error *err)
 {
     if (!s || !name || !tensor) return pi_fail(err, PRECINFER_INVALID, "session_value: arguments must not be NULL");
     if (!s->ran) return pi_fail(err, PRECINFER_INVALID, "session_value: no run has succeeded");
@@ -536,7 +553,8 @@ int pi_session_fit(const precinfer_plan *plan, int keep_all, const struct precin
                    struct precinfer_error *err)
 {
     const precinfer_graph *g = plan->g;
-    if (b->ninputs != g->ninputs) return pi_fail(err, PRECINFER_INVALID, "the data has %zu inputs, the model %zu", b->ninputs, g->ninputs);
+    if (b->ninputs != g->ninputs)
+        return pi_fail(err, PRECINFER_INVALID, "the data has %zu inputs, the model %zu", b->ninputs, g->ninputs);
     if (has_room(f, b)) return 0;
     for (size_t i = 0; i < b->ninputs; i++) {
         f->room[i] = (struct precinfer_shape){ .input = g->values[g->inputs[i]].name, .rank = b->inputs[i].rank };
@@ -544,6 +562,7 @@ int pi_session_fit(const precinfer_plan *plan, int keep_all, const struct precin
     }
     precinfer_session_free(f->s);
     f->s = NULL;
-    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = f->room, .nshapes = b->ninputs, .keep_all = keep_all };
+    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = f->room, .nshapes = b->ninputs,
+                                                 .keep_all = keep_all };
     return precinfer_session_new(plan, &o, &f->s, err);
 }

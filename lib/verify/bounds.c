@@ -82,4 +82,5 @@ static int64_t needed(const struct rates *r)
     return hi;
 }
 int64_t pi_agreement_needed(int64_t same, int64_t n, double limit) { return needed(&(struct rates){ same, 0, n, limit, 0 }); }
-int64_t pi_drop_needed(int64_t lost, int64_t gained, int64_t n, double limit) { return needed(&(struct rates){ lost, gained, n, limit, 1 }); }
+int64_t pi_drop_needed(int64_t lost, int64_t gained, int64_t n,
+                       double limit) { return needed(&(struct rates){ lost, gained, n, limit, 1 }); }

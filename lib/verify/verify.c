@@ -68,7 +68,8 @@ static int answers(struct verify *v, const struct precinfer_batch *b)
     for (int d = 0; d < x.rank; d++) n *= (size_t)x.dims[d];
     if (x.dtype != y.dtype || x.rank != y.rank || memcmp(x.dims, y.dims, (size_t)x.rank * sizeof *x.dims))
         return pi_fail(v->err, PRECINFER_INVALID, "output '%s' differs in shape or type between plan and reference", v->judge);
-    if (!b->samples || n % b->samples) return pi_fail(v->err, PRECINFER_INVALID, "output '%s': %zu elements for %zu samples", v->judge, n, b->samples);
+    if (!b->samples || n % b->samples)
+        return pi_fail(v->err, PRECINFER_INVALID, "output '%s': %zu elements for %zu samples", v->judge, n, b->samples);
     for (size_t i = 0; i < b->samples; i++) {
         const uint64_t hash = pi_sample_hash(b, i);
         pi_hash_add(&v->hash, &hash, sizeof hash);
@@ -104,7 +105,8 @@ static int layers(struct verify *v)
         if (status == PRECINFER_NOT_FOUND) continue;                            /* fused otherwise in another model */
         if (status) return pi_fail(v->err, status, "%s", refused.text);
         PI_TRY(pi_session_place(v->cand.s, step->out[0], &y, v->err));
-        if (x.dtype != PRECINFER_F32 || y.dtype != PRECINFER_F32 || x.rank != y.rank || memcmp(x.dims, y.dims, (size_t)x.rank * sizeof *x.dims)) continue;
+        if (x.dtype != PRECINFER_F32 || y.dtype != PRECINFER_F32 || x.rank != y.rank ||
+            memcmp(x.dims, y.dims, (size_t)x.rank * sizeof *x.dims)) continue;
         size_t n = 1;
         for (int d = 0; d < x.rank; d++) n *= (size_t)x.dims[d];
         struct pi_layer_sum *l = &v->r->layers[i];
@@ -125,7 +127,8 @@ static int strict(struct verify *v)
     const precinfer_plan *p = v->cand.plan;
     for (size_t i = 0; v->policy->strict && i < p->nsteps; i++) {
         const struct pi_step *s = &p->steps[i];
-        if (s->node < 0 || !pi_is_layer_with_weights(p->g, &p->g->nodes[s->node]) || s->precision == v->policy->strict_precision) continue;
+        if (s->node < 0 || !pi_is_layer_with_weights(p->g, &p->g->nodes[s->node]) ||
+            s->precision == v->policy->strict_precision) continue;
         v->r->info.breached = 1;
         v->r->breach = pi_calloc(&v->r->ctx->alloc, strlen(s->name) + 1, 1);
         if (!v->r->breach) return pi_no_memory(v->err, strlen(s->name));
@@ -145,7 +148,8 @@ static void judge_agreement(const struct precinfer_policy *p, struct precinfer_r
     r->agreement_upper = n ? pi_cp_upper((int64_t)r->agreed, n, 0.05) : 1;
     if (!(p->min_agreement >= 0)) return;
     r->agreement_verdict = word(pi_agreement_verdict((int64_t)r->agreed, n, p->min_agreement));
-    if (r->agreement_verdict == PRECINFER_UNDECIDED) r->needed_samples = pi_agreement_needed((int64_t)r->agreed, n, p->min_agreement);
+    if (r->agreement_verdict == PRECINFER_UNDECIDED) r->needed_samples = pi_agreement_needed((int64_t)r->agreed, n,
+            p->min_agreement);
 }
 static void judge_drop(const struct precinfer_policy *p, struct precinfer_report_info *r)
 {
@@ -230,7 +234,8 @@ void precinfer_report_free(precinfer_report *r)
     pi_context_release(ctx);
 }
 
-enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinfer_graph *reference, precinfer_next_batch *next, void *user,
+enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinfer_graph *reference, precinfer_next_batch *next,
+                                       void *user,
                                        const struct precinfer_policy *policy, precinfer_report **report, struct precinfer_error *err)
 {
     if (!plan || !reference || !next || !report) return pi_fail(err, PRECINFER_INVALID, "verify: arguments must not be NULL");
@@ -246,7 +251,8 @@ enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinf
     v.r = r;
     r->info.layers = plan->nsteps;
     r->layers = pi_calloc(&plan->ctx->alloc, plan->nsteps + 1, sizeof *r->layers);
-    int status = r->layers ? (int)precinfer_compile(reference, NULL, NULL, &ref, err) : pi_no_memory(err, plan->nsteps * sizeof *r->layers);
+    int status = r->layers ? (int)precinfer_compile(reference, NULL, NULL, &ref, err) : pi_no_memory(err,
+            plan->nsteps * sizeof *r->layers);
     v.ref.plan = ref;
     v.judge = v.policy->judge ? v.policy->judge : plan->g->values[plan->g->outputs[0]].name;
     if (!status) status = walk(&v, next, user);

@@ -10,7 +10,8 @@ int main(int argc, char **argv)
     precinfer_context *ctx;
     const int64_t n = argc > 3 ? atoll(argv[3]) : 0;
     if (n <= 0) return 2;
-    if (precinfer_context_new(NULL, &ctx, &err) || precinfer_npy_load(ctx, argv[1], &t, &err)) { fprintf(stderr, "%s\n", err.text); return 1; }
+    if (precinfer_context_new(NULL, &ctx, &err) || precinfer_npy_load(ctx, argv[1], &t, &err)) { fprintf(stderr, "%s\n",
+            err.text); return 1; }
     const int64_t had = t.dims[0];
     if (n < had) t.dims[0] = n;
     const int failed = precinfer_npy_save(ctx, argv[2], &t, &err);

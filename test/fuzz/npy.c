@@ -6,7 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-static void feed(const struct pi_npy *npy, const uint8_t *data, const struct precinfer_io *io, const struct precinfer_preprocessing *pre)
+static void feed(const struct pi_npy *npy, const uint8_t *data, const struct precinfer_io *io,
+                 const struct precinfer_preprocessing *pre)
 {
     const struct pi_feed_rules rules = { .pre = pre, .raw = pre->given, .floats = pi_is_float(io->dtype) };
     struct pi_feed f;
@@ -19,7 +20,8 @@ static void feed(const struct pi_npy *npy, const uint8_t *data, const struct pre
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static const struct precinfer_preprocessing pre = { 1, 255, 3, { 1, 2, 3 }, { 1, 2, 3 }, PRECINFER_NHWC }, none = { .divide = 1 };
+    static const struct precinfer_preprocessing pre = { 1, 255, 3, { 1, 2, 3 }, { 1, 2, 3 },
+                                                        PRECINFER_NHWC }, none = { .divide = 1 };
     const struct precinfer_io image = { .name = "x", .dtype = PRECINFER_F32, .rank = 4, .dims = { -1, 3, -1, -1 } };
     struct precinfer_error err;
     struct pi_npy npy;

@@ -33,7 +33,8 @@ static void run(precinfer_plan *plan)
         t.dtype = io.dtype;
         t.rank = io.rank;
         for (int d = 0; d < io.rank; d++) n *= (size_t)(t.dims[d] = io.dims[d] < 0 ? 1 : io.dims[d]);
-        bad = n > MOST || !(t.data = data[i] = calloc(n + 1, precinfer_dtype_size(io.dtype))) || precinfer_bind(s, io.name, &t, &err);
+        bad = n > MOST || !(t.data = data[i] = calloc(n + 1, precinfer_dtype_size(io.dtype))) || precinfer_bind(s, io.name, &t,
+                &err);
     }
     if (!bad) (void)precinfer_session_run(s, &err);
     precinfer_session_free(s);

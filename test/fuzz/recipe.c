@@ -13,7 +13,8 @@ static void again(precinfer_context *ctx, const precinfer_recipe *r, int text)
     precinfer_recipe *back;
     if (text && pi_recipe_to_text(r, &b, &err)) { pi_bytes_free(&b); return; }     /* a name that is not UTF-8 */
     if (!text) pi_recipe_encode(r, &b);
-    if (text ? pi_recipe_from_text(ctx, b.data, b.size, &back, &err) : pi_recipe_decode(ctx, b.data, b.size, &back, &err)) abort();
+    if (text ? pi_recipe_from_text(ctx, b.data, b.size, &back, &err) : pi_recipe_decode(ctx, b.data, b.size, &back,
+            &err)) abort();
     if (back->hash != r->hash) abort();
     pi_recipe_release(back);
     pi_bytes_free(&b);
