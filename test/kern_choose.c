@@ -140,8 +140,8 @@ START_TEST(exact_forms)
         blocks.family = PI_WINO;
         blocks.m = 16;
         const struct pi_row *r = pi_choose_in(one, &cpu, 1, NULL, &taps, NULL, NULL);
-        h_expect(pi_cost_in(one, &cpu, &forms[3], &blocks) < pi_cost_in(one, &cpu, r, &taps), "%s: %s before blocks", cases[i].cpu,
-                 r->name);
+        h_expect(pi_cost_in(one, &cpu, &forms[3], &blocks) < pi_cost_in(one, &cpu, r, &taps), "%s: %s before blocks",
+                 cases[i].cpu, r->name);
     }
     h_finish();
 }

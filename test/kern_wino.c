@@ -61,8 +61,8 @@ static void check(struct problem *p)
     struct pi_packed b;
     const size_t bytes = p->n * h_type_size(p->out), work = pi_wino_work(p->m, p->k);
     struct precinfer_error err;
-    ck_assert(!pi_pack_wino(&pi_default_allocator, &b, p->row->packing, p->w, p->k, p->n, (ptrdiff_t)(p->k * p->n), (ptrdiff_t)p->n,
-                            1, &err));
+    ck_assert(!pi_pack_wino(&pi_default_allocator, &b, p->row->packing, p->w, p->k, p->n, (ptrdiff_t)(p->k * p->n),
+                            (ptrdiff_t)p->n, 1, &err));
     char *packed = h_guard_aligned(b.bytes, 64), *ws = h_guard_aligned(work, 64);
     memcpy(packed, b.b, b.bytes);
     for (size_t i = 0; i < p->m * 4; i++) c[i] = h_below(5) ? h_guard(bytes) : NULL;

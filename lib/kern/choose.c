@@ -132,7 +132,8 @@ static const struct rate rates[] = {
 static double factor_of(const struct rate *r, const struct pi_row *row)
 {
     const int listed = row->packing ? row->packing->listed : PI_DENSE;
-    const double own = row->acc != PI_S32 ? 0 : listed == PI_HALVED || listed == PI_SQUARES ? r->halved : listed == PI_QUADS ? r->quads : r->words;
+    const int half = listed == PI_HALVED || listed == PI_SQUARES;
+    const double own = row->acc != PI_S32 ? 0 : half ? r->halved : listed == PI_QUADS ? r->quads : r->words;
     return own > 0 ? own : r->factor;
 }
 static double rate_factor(const struct pi_cpu *cpu, uint64_t features, const struct pi_row *row)

@@ -35,8 +35,8 @@ static void place(const int16_t w[QUAD][SQUARE], size_t column, char *position, 
     }
 }
 
-int pi_pack_wino(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const int8_t *w, size_t k, size_t n,
-                 ptrdiff_t st, ptrdiff_t sk, ptrdiff_t sn, struct precinfer_error *err)
+int pi_pack_wino(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const int8_t *w, size_t k,
+                 size_t n, ptrdiff_t st, ptrdiff_t sk, ptrdiff_t sn, struct precinfer_error *err)
 {
     const size_t panels = (n + NR - 1) / NR, quads = (k + QUAD - 1) / QUAD, apart = HEAD + quads * QUAD_BYTES;
     *d = (struct pi_packed){ .p = p, .n = n, .k = k, .segs = TAPS, .kc = k * TAPS, .nk = 1, .panel_bytes = SQUARE * apart };

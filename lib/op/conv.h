@@ -77,5 +77,6 @@ void pi_conv_run(const precinfer_context *ctx, const struct pi_conv *p, const st
 size_t pi_wino_table_bytes(const struct pi_conv_shape *s);
 void pi_wino_fill(const struct pi_conv_shape *s, void *table);
 size_t pi_wino_workspace(const precinfer_context *ctx, const struct pi_conv_shape *s);
-void pi_wino_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io);
+void pi_wino_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
+                 const struct pi_conv_io *io);
 #endif

@@ -83,7 +83,8 @@ static void slot(void *arg, size_t i)
     }
 }
 
-void pi_wino_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io)
+void pi_wino_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
+                 const struct pi_conv_io *io)
 {
     const size_t m = most(s);
     struct job j = { p, s, io, s->n * ((blocks(s) + m - 1) / m), 0 };
