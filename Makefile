@@ -142,7 +142,7 @@ status: $(B)/bench-kern
 # ---------------------------------------------------------------- kernels for CPUs that this machine is not
 # A row that this CPU cannot run has its tests under test/emulate-x86, statically linked; a row that ran neither way fails by
 # name. The same boots compare pi_cpu_detect with what the emulated CPU has.
-KERN_TESTS := $(filter kern_gemm kern_dwconv kern_eltwise kern_pool kern_reduce,$(basename $(notdir $(TEST_SRC))))
+KERN_TESTS := $(filter kern_gemm kern_dwconv kern_wino kern_eltwise kern_pool kern_reduce,$(basename $(notdir $(TEST_SRC))))
 $(B)/emulated/suites.h: FORCE
 	@mkdir -p $(@D)
 	@for t in $(KERN_TESTS); do echo "PI_SUITE($$t)"; done > $@.new
@@ -198,6 +198,13 @@ $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
 	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
 .PHONY: fuzz $(FUZZ:%=fuzz-%)
 
+# ---------------------------------------------------------------- the main job
+# On what is in the repository: FP32 model in, verified INT8 plan out.
+demo: $(B)/precinfer
+	$(B)/precinfer convert examples/digits/digits.onnx -o $(B)/digits.precinfer --precision int8 \
+	    --calibrate examples/digits/calibration.npy --divide 16 \
+	    --verify examples/digits/evaluation.npy --labels examples/digits/evaluation_labels.npy --min-agreement 0.98 --max-drop 1.5pt
+
 # ---------------------------------------------------------------- install
 SUBST = sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g; s|@SONAME@|$(SONAME)|g; s|@LIBS_PRIVATE@|$(strip $(LIBS))|g'
 D = $(DESTDIR)$(PREFIX)
@@ -232,6 +239,8 @@ SANITIZE := -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 # command line evaluates less. Three minutes of one core after the build.
 asan:
 	PI_SANITIZED=1 CK_TIMEOUT_MULTIPLIER=5 $(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check
+	$(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check $(if $(filter file,$(origin T)),check-examples)
+	PI_SANITIZED=1 $(MAKE) --no-print-directory VARIANT=asan OPT=-O1 EXTRA="-fsanitize=address,undefined $(SANITIZE)" LDFLAGS="-fsanitize=address,undefined" T="$(T)" check
 tsan:
 	PI_SANITIZED=1 CK_TIMEOUT_MULTIPLIER=5 $(MAKE) --no-print-directory VARIANT=tsan OPT=-O1 EXTRA="-fsanitize=thread $(SANITIZE)" LDFLAGS="-fsanitize=thread" T="api_concurrent base_context" check
 

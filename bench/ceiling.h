@@ -14,7 +14,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-enum mix { MIX_NONE, MIX_FMA_Y, MIX_FMA_Z, MIX_DPBF16_Z, MIX_DPBUSD_Z, MIX_MADDWD_Y, MIX_MADDWD_Z, MIX_MADDUBS_Y };
+enum mix { MIX_NONE, MIX_FMA_Y, MIX_FMA_Z, MIX_DPBF16_Z, MIX_DPBUSD_Z, MIX_MADDWD_Y, MIX_MADDWD_Z, MIX_MADDUBS_Y, MIX_HALVED_Y };
 
 /* The mix that a row's tile repeats. */
 static inline enum mix mix_of(const struct pi_row *r, uint64_t features)
@@ -23,6 +23,7 @@ static inline enum mix mix_of(const struct pi_row *r, uint64_t features)
     if (!features) return MIX_NONE;                     /* ref */
     if (r->b == PI_BF16 && r->packing->kr == 2) return MIX_DPBF16_Z;
     if (r->acc == PI_F32) return z ? MIX_FMA_Z : MIX_FMA_Y;
+    if (r->packing->listed == PI_HALVED) return MIX_HALVED_Y;
     if (r->packing->listed) return MIX_MADDUBS_Y;
     if (r->packing->kr == 2) return z ? MIX_MADDWD_Z : MIX_MADDWD_Y;
     return MIX_DPBUSD_Z;
@@ -46,6 +47,11 @@ static inline enum mix mix_of(const struct pi_row *r, uint64_t features)
 #define BYTES_Y(c) "vpmaddubsw %%ymm12,%%ymm13,%%ymm14\n vpmaddubsw %%ymm12,%%ymm13,%%ymm15\n" \
     "vpaddw %%ymm14,%%ymm15,%%ymm14\n vpmaddwd %%ymm12,%%ymm14,%%ymm14\n vpaddd %%ymm14,%%ymm" c ",%%ymm" c "\n"
 
+/* Two sums of words, their product, a sum. */
+#define HALVED_Y(c, d) HALVED_ONE(c) HALVED_ONE(d)
+#define HALVED_ONE(c) "vpaddw %%ymm12,%%ymm13,%%ymm14\n vpaddw %%ymm13,%%ymm12,%%ymm15\n vpmaddwd %%ymm14,%%ymm15,%%ymm14\n" \
+    "vpaddd %%ymm14,%%ymm" c ",%%ymm" c "\n"
+
 static double ceiling(enum mix m)
 {
     enum { TURNS = 20000 };
@@ -61,6 +67,7 @@ static double ceiling(enum mix m)
     case MIX_DPBUSD_Z: LOOP(TWELVE(DPBUSD)); products = 64; break;
     case MIX_MADDWD_Y: LOOP(PAIRS(WORDS_Y)); products = 16; break;
     case MIX_MADDWD_Z: LOOP(PAIRS(WORDS_Z)); products = 32; break;
+    case MIX_HALVED_Y: LOOP(PAIRS(HALVED_Y)); products = 32; break;
     case MIX_MADDUBS_Y: LOOP(TWELVE(BYTES_Y)); products = 64; break;
     default: break;
     }

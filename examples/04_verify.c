@@ -73,7 +73,8 @@ int main(int argc, char **argv)
     enum precinfer_status s = precinfer_context_new(NULL, &ctx, &err);
     if (!s) s = precinfer_graph_load(ctx, "examples/digits/digits.onnx", &graph, &err);
     if (!s) s = argc > 1 ? precinfer_plan_load(ctx, argv[1], NULL, &plan, &err) : make_plan(ctx, graph, &plan, &err);
-    if (!s) s = open_data(ctx, graph, "examples/digits/evaluation.npy", "examples/digits/evaluation_labels.npy", SAMPLES, &data, &err);
+    if (!s) s = open_data(ctx, graph, "examples/digits/evaluation.npy", "examples/digits/evaluation_labels.npy", SAMPLES,
+                          &data, &err);
     if (!s) s = precinfer_verify(plan, graph, precinfer_data_next, data, &policy, &report, &err);
     if (!s) print(plan, report);
     else fprintf(stderr, "%s: %s\n", precinfer_status_string(s), err.text);

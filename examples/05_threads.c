@@ -93,6 +93,7 @@ int main(void)
     precinfer_graph_free(graph);
     precinfer_context_free(ctx);
     if (s) fprintf(stderr, "%s: %s\n", precinfer_status_string(s), err.text);
-    printf("two sessions at once: %s; %zu blocks lent, %zu not given back\n", same ? "same bits" : "DIFFERENT", host.made, host.blocks);
+    printf("two sessions at once: %s; %zu blocks lent, %zu not given back\n", same ? "same bits" : "DIFFERENT", host.made,
+           host.blocks);
     return s || !same || host.blocks;
 }

@@ -225,6 +225,8 @@ PRECINFER_API int precinfer_data_next(void *data, struct precinfer_batch *batch,
 PRECINFER_API void precinfer_data_rewind(precinfer_data *data);
 PRECINFER_API size_t precinfer_data_samples(const precinfer_data *data);
 PRECINFER_API int precinfer_data_labelled(const precinfer_data *data);
+/* Are there arrays that are preprocessed, be it by the defaults? */
+PRECINFER_API int precinfer_data_raw(const precinfer_data *data);
 PRECINFER_API void precinfer_data_free(precinfer_data *data);
 
 /* One array of a .npy file, whole. Free with precinfer_array_free. */

@@ -13,7 +13,7 @@
 enum pi_type { PI_NONE, PI_F32, PI_BF16, PI_F16, PI_F64, PI_U8, PI_S8, PI_U16, PI_S16, PI_S32, PI_U32, PI_S64, PI_U64, PI_BOOL };
 #define PI_BIT(type) (1u << (type))                 /* for the masks of a row */
 
-enum pi_family { PI_GEMM, PI_DWCONV, PI_ELTWISE, PI_POOL, PI_REDUCE, PI_FAMILIES };
+enum pi_family { PI_GEMM, PI_DWCONV, PI_ELTWISE, PI_POOL, PI_REDUCE, PI_WINO, PI_FAMILIES };
 
 /* ---------------------------------------------------------------- epilogue */
 
@@ -96,9 +96,14 @@ struct pi_packing {
     const char *id;                     /* stored in plan files: a change of layout is a new id               */
     uint8_t type;                       /* of the packed weights                                              */
     uint8_t nr, kr;                     /* columns a panel; k elements that stand together                    */
-    uint8_t listed;                     /* "exact by packing": struct pi_sub; a k quad in which vpmaddubsw could
-                                           saturate for some input is stored twice, even bytes then odd bytes */
+    uint8_t listed;                     /* enum pi_listed                                                     */
 };
+/* Listed packings say in struct pi_sub where the weights of a (panel, segment) lie.
+ * QUADS: "exact by packing". A k quad in which vpmaddubsw could saturate for some input is stored twice, even bytes then odd
+ * bytes; an empty one not at all.
+ * HALVED (16 columns, quads of k): nr s32, the sum over the segment of w0 w2 + w1 w3; then quad after quad s16 in halves of
+ * 8 columns: w2 w3 of each column, then w0 w1 of each. Products are (a0 + w2)(a2 + w0) + (a1 + w3)(a3 + w1). */
+enum pi_listed { PI_DENSE, PI_QUADS, PI_HALVED, PI_SQUARES };
 
 /* ---------------------------------------------------------------- depthwise convolution */
 
@@ -116,6 +121,29 @@ struct pi_dw {
 typedef void pi_dw_fn(const struct pi_dw *);
 /* Depthwise packings: blocks of nr channels; the layout within a block belongs to the packing's id. kr is the number of
  * taps that stand together: a block has round_up(taps, kr) * nr elements, [tap / kr][channel][tap % kr]. */
+
+/* ---------------------------------------------------------------- 3x3 convolution by 2x2 blocks of outputs */
+
+/* Winograd's F(2x2, 3x3) in integers: exact, so that it gives the bits of every other way. A block of 2x2 outputs reads a
+ * 4x4 square of pixels; 16 products of K x N stand for 36. |sum| < 2^29.
+ * Packing (SQUARES): panels of nr columns; in each the 16 positions of the transformed square; of each what PI_HALVED holds of
+ * a segment, with weights (2G) g (2G)'. Sums come out four times too large. */
+struct pi_wino {
+    size_t m, n, k;                     /* blocks, columns, channels                                          */
+    const void *const *a;               /* m x 16 pixels in row-major order, k readable elements each          */
+    const void *b;
+    void *const *c;                     /* m x 4 pointers to the first output; NULL beyond the image's edge    */
+    const void *const *res;             /* m x 4, or NULL without PI_RES                                      */
+    size_t row, col;
+    const struct pi_epi *epi;           /* neither row scales nor rank-one terms                              */
+    void *work;                         /* pi_wino_work(m, k) bytes, 64-byte aligned                          */
+};
+typedef void pi_wino_fn(const struct pi_wino *);
+/* The square and its products with one panel: s16 and s32, then sums and their pointers. */
+static inline size_t pi_wino_work(size_t m, size_t k)
+{
+    return m * 16 * ((k + 3) / 4 * 8 + 4 + 64) + m * 4 * (64 + 2 * sizeof(void *)) + 64;
+}
 
 /* ---------------------------------------------------------------- elementwise, one dimension, contiguous */
 
@@ -195,7 +223,7 @@ struct pi_row {
                                            lib/kern/choose.c knows the families that have less                */
     const struct pi_packing *packing;   /* GEMM and DWCONV                                                    */
     union {
-        pi_tile_fn *tile; pi_dw_fn *dw; pi_elt_fn *elt; pi_pool_fn *pool; pi_reduce_fn *reduce;
+        pi_tile_fn *tile; pi_dw_fn *dw; pi_elt_fn *elt; pi_pool_fn *pool; pi_reduce_fn *reduce; pi_wino_fn *wino;
     } fn;
     pi_prep_fn *prep;                   /* or NULL: A is read in place                                        */
 };

@@ -5,6 +5,7 @@
  *   PI_ROW_GEMM(stem, tile, isa, A, B, ACC, mr, packing, outs, stages, macs)
  *   PI_ROW_PREP(stem, tile, isa, A, B, ACC, mr, packing, outs, stages, macs, bytes)   prep is pi_<stem>_<tile>_<isa>_prep
  *   PI_ROW_DW(stem, tile, isa, A, B, ACC, packing, outs, stages, macs)
+ *   PI_ROW_WINO(stem, tile, isa, A, B, ACC, packing, outs, stages, macs)
  *   PI_ROW_ELT(stem, isa, op, A, B, outs)                B: PI_NONE for a unary
  *   PI_ROW_POOL(stem, isa, op, A, outs)
  *   PI_ROW_REDUCE(stem, isa, op, A, outs)
@@ -20,6 +21,7 @@
 #define PI_ROW_PREP(stem, mxn, isa, A, B, ACC, mr, packing, outs, stages, macs, bytes) \
     pi_tile_fn pi_##stem##_##mxn##_##isa; pi_prep_fn pi_##stem##_##mxn##_##isa##_prep;
 #define PI_ROW_DW(stem, mxn, isa, A, B, ACC, packing, outs, stages, macs) pi_dw_fn pi_##stem##_##mxn##_##isa;
+#define PI_ROW_WINO(stem, mxn, isa, A, B, ACC, packing, outs, stages, macs) pi_wino_fn pi_##stem##_##mxn##_##isa;
 #define PI_ROW_ELT(stem, isa, op, A, B, outs) pi_elt_fn pi_##stem##_##isa;
 #define PI_ROW_POOL(stem, isa, op, A, outs) pi_pool_fn pi_##stem##_##isa;
 #define PI_ROW_REDUCE(stem, isa, op, A, outs) pi_reduce_fn pi_##stem##_##isa;
@@ -27,6 +29,7 @@
 #undef PI_ROW_GEMM
 #undef PI_ROW_PREP
 #undef PI_ROW_DW
+#undef PI_ROW_WINO
 #undef PI_ROW_ELT
 #undef PI_ROW_POOL
 #undef PI_ROW_REDUCE
@@ -39,6 +42,9 @@
 #define PI_ROW_DW(stem, mxn, isa, A, B, ACC, packing, outs, stages, macs)                                              \
     { #stem "_" #mxn "_" #isa, PI_DWCONV, 0, A, B, ACC, outs, stages, 0, 0, macs, &pi_pack_##packing,                 \
       { .dw = pi_##stem##_##mxn##_##isa }, NULL },
+#define PI_ROW_WINO(stem, mxn, isa, A, B, ACC, packing, outs, stages, macs)                                            \
+    { #stem "_" #mxn "_" #isa, PI_WINO, 0, A, B, ACC, outs, stages, 0, 0, macs, &pi_pack_##packing,                   \
+      { .wino = pi_##stem##_##mxn##_##isa }, NULL },
 #define PI_ROW_ELT(stem, isa, op, A, B, outs)                                                                           \
     { #stem "_" #isa, PI_ELTWISE, op, A, B, PI_NONE, outs, 0, 0, 0, 0, NULL, { .elt = pi_##stem##_##isa }, NULL },
 #define PI_ROW_POOL(stem, isa, op, A, outs)                                                                             \

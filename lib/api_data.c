@@ -32,6 +32,8 @@ size_t precinfer_data_samples(const precinfer_data *data) { return data ? pi_dat
 
 int precinfer_data_labelled(const precinfer_data *data) { return data ? pi_data_labelled(data) : 0; }
 
+int precinfer_data_raw(const precinfer_data *data) { return data ? pi_data_raw(data) : 0; }
+
 void precinfer_data_free(precinfer_data *data) { pi_data_free(data); }
 
 /* ------------------------------------------------------------------------------------------------ arrays */

@@ -26,7 +26,8 @@ enum precinfer_status precinfer_graph_load(precinfer_context *context, const cha
 #endif
 }
 
-enum precinfer_status precinfer_graph_load_memory(precinfer_context *context, const void *bytes, size_t size, const char *directory,
+enum precinfer_status precinfer_graph_load_memory(precinfer_context *context, const void *bytes, size_t size,
+                                                  const char *directory,
                                                   precinfer_graph **graph, struct precinfer_error *err)
 {
     NEED(context && (bytes || !size) && graph, "an argument is NULL");
@@ -63,7 +64,8 @@ enum precinfer_status precinfer_graph_input(precinfer_graph *graph, const struct
         if (dims[i] == INT64_MIN)
             return (enum precinfer_status)pi_no_memory(err, sizeof(char *));
     }
-    return (enum precinfer_status)pi_graph_add_input(graph, input->name, (enum pi_type)input->dtype, input->rank, dims, &value, err);
+    return (enum precinfer_status)pi_graph_add_input(graph, input->name, (enum pi_type)input->dtype, input->rank, dims, &value,
+                                                     err);
 }
 
 /* A value by name that an earlier node may have mentioned already. */
@@ -89,12 +91,14 @@ enum precinfer_status precinfer_graph_constant(precinfer_graph *graph, const cha
     memcpy(t.dims, value->dims, sizeof t.dims);
     for (int i = 0; i < t.rank; i++)
         NEED(t.dims[i] >= 0, "a dimension of the constant is negative");
+    NEED(!pi_graph_check_dims(&t), "the constant is too large");
     pi_row_major(&t);
     NEED(t.data || !pi_elements(&t), "the constant's data is NULL");
     return (enum precinfer_status)pi_graph_add_constant(graph, name, &t, 0, &index, err);
 }
 
-static int copy_attribute(precinfer_graph *g, const struct precinfer_attribute *from, struct pi_attr *to, struct precinfer_error *err)
+static int copy_attribute(precinfer_graph *g, const struct precinfer_attribute *from, struct pi_attr *to,
+                          struct precinfer_error *err)
 {
     struct pi_arena *arena = &g->arena;
     void *block = NULL;
@@ -142,7 +146,8 @@ static int fill_node(precinfer_graph *g, struct pi_node *n, const char *const *i
 
 enum precinfer_status precinfer_graph_node(precinfer_graph *graph, const char *op, const char *name, const char *const *inputs,
                                            size_t ninputs, const char *const *outputs, size_t noutputs,
-                                           const struct precinfer_attribute *attributes, size_t nattributes, struct precinfer_error *err)
+                                           const struct precinfer_attribute *attributes, size_t nattributes,
+                                           struct precinfer_error *err)
 {
     struct pi_node *n;
     NEED(graph && op && (inputs || !ninputs) && (outputs || !noutputs) && (attributes || !nattributes), "an argument is NULL");
@@ -232,7 +237,8 @@ static size_t weights_of(const precinfer_graph *g, const struct pi_node *n)
     return all;
 }
 
-enum precinfer_status precinfer_graph_nodes(const precinfer_graph *graph, int (*each)(void *user, const struct precinfer_node_info *node),
+enum precinfer_status precinfer_graph_nodes(const precinfer_graph *graph,
+                                            int (*each)(void *user, const struct precinfer_node_info *node),
                                             void *user)
 {
     if (!graph || !each || !graph->finished)

@@ -1,4 +1,5 @@
 /* The public calls that make and describe plans. */
+#include <stdio.h>
 #include <string.h>
 #include "calib/calibrate.h"
 #include "calib/stats.h"
@@ -71,7 +72,8 @@ static int compile(const precinfer_graph *graph, const precinfer_recipe *recipe,
         pi_graph_release(g);
         return status;
     }
-    PI_TRY(pi_plan_build(g, (precinfer_recipe *)(uintptr_t)recipe, nodes, values, &p, err));
+    const struct pi_plan_progress progress = { o ? o->progress : NULL, o ? o->user : NULL };
+    PI_TRY(pi_plan_build(g, (precinfer_recipe *)(uintptr_t)recipe, nodes, values, &progress, &p, err));
     p->model_hash = graph->hash;
     if (recipe) p->preprocessing = recipe->preprocessing;
     const int late = take_stats(p, o ? o->stats : NULL, err);
@@ -158,30 +160,14 @@ enum precinfer_status precinfer_plan_layer(const precinfer_plan *p, size_t i, st
 
 /* ------------------------------------------------------------------------------------------------ explain */
 
-struct explain { precinfer_each_candidate *each; void *user; size_t step; struct precinfer_layer layer; const char *chosen; int stop; };
+struct explain { precinfer_each_candidate *each; void *user; size_t step; struct precinfer_layer layer; const char *chosen; int stop; size_t said; };
 static void candidate(void *user, const struct pi_row *row, double cost, const char *refused)
 {
     struct explain *e = user;
     const struct precinfer_candidate c = { .kernel = row->name, .cost_ns = refused ? -1 : cost, .refused = refused,
                                            .chosen = !refused && e->chosen && !strcmp(row->name, e->chosen) };
+    e->said++;
     if (!e->stop) e->stop = e->each(e->user, e->step, &e->layer, &c);
-}
-
-static int mask_isas(const struct pi_cpu *cpu, const char *mask, uint64_t *isas, struct precinfer_error *err)
-{
-    *isas = pi_isas_of(cpu->features);
-    if (!mask) return 0;
-    uint64_t only = 1;                  /* ref, the first line */
-    for (const char *s = mask; *s;) {
-        const size_t n = strcspn(s, ",");
-        size_t i = 0;
-        while (pi_isas[i].name && (strlen(pi_isas[i].name) != n || memcmp(pi_isas[i].name, s, n))) i++;
-        if (!pi_isas[i].name || !(*isas >> i & 1)) return pi_fail(err, PRECINFER_UNSUPPORTED, "cpu mask: '%.*s' is not what that CPU has", (int)n, s);
-        only |= (uint64_t)1 << i;
-        s += n + (s[n] == ',');
-    }
-    *isas &= only;
-    return 0;
 }
 
 enum precinfer_status precinfer_explain(const precinfer_plan *p, const char *cpu_name, const char *cpu_mask, precinfer_each_candidate *each, void *user,
@@ -193,7 +179,7 @@ enum precinfer_status precinfer_explain(const precinfer_plan *p, const char *cpu
     cpu = p->ctx->cpu;
     isas = p->ctx->isas;
     if (cpu_name && pi_cpu_named(cpu_name, &cpu)) return pi_fail(err, PRECINFER_NOT_FOUND, "no CPU is named '%s'", cpu_name);
-    if (cpu_name) PI_TRY(mask_isas(&cpu, cpu_mask, &isas, err));
+    if (cpu_name) PI_TRY(pi_isas_masked(cpu_mask, cpu.features, &isas, err));
     for (size_t i = 0; i < p->nsteps; i++) {
         struct explain e = { .each = each, .user = user, .step = i };
         precinfer_plan_layer(p, i, &e.layer);
@@ -201,11 +187,8 @@ enum precinfer_status precinfer_explain(const precinfer_plan *p, const char *cpu
         e.layer.kernel = e.chosen;
         const char *again;
         const struct precinfer_candidate none = { .kernel = e.chosen, .cost_ns = 0, .chosen = 1 };
-        if (p->steps[i].alias || (p->steps[i].kind == PI_STEP_OP && !p->g->nodes[p->steps[i].node].op->compile) || p->steps[i].kind == PI_STEP_COPY) {
-            if (each(user, i, &e.layer, &none)) return PRECINFER_OK;
-            continue;
-        }
         PI_TRY(pi_step_explain(p, i, &cpu, isas, candidate, &e, &again, err));
+        if (!e.said) e.stop = each(user, i, &e.layer, &none);      /* copies and movers have no rows to choose from */
         if (e.stop) return PRECINFER_OK;
     }
     return PRECINFER_OK;

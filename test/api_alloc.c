@@ -31,7 +31,8 @@ static int new_context(struct chain *c, struct precinfer_error *err)
     o.kernel = "*";
     return precinfer_context_new(&o, &c->ctx, err);
 }
-static int load(struct chain *c, struct precinfer_error *err) { return precinfer_graph_load(c->ctx, h_models[0].model, &c->graph, err); }
+static int load(struct chain *c, struct precinfer_error *err)
+{ return precinfer_graph_load(c->ctx, h_models[0].model, &c->graph, err); }
 /* Without its end: a graph that a failure left half made is thrown away. */
 static int by_hand(struct chain *c, struct precinfer_error *err)
 {
@@ -43,7 +44,8 @@ static int by_hand(struct chain *c, struct precinfer_error *err)
     int s = precinfer_graph_new(c->ctx, &g, err);
     if (!s) s = precinfer_graph_input(g, &in, err);
     if (!s) s = precinfer_graph_constant(g, "w", &t, err);
-    if (!s) s = precinfer_graph_node(g, "Gemm", "gemm", (const char *[]){ "x", "w" }, 2, (const char *[]){ "y" }, 1, &alpha, 1, err);
+    if (!s) s = precinfer_graph_node(g, "Gemm", "gemm", (const char *[]){ "x", "w" }, 2, (const char *[]){ "y" }, 1, &alpha,
+                                     1, err);
     if (!s) s = precinfer_graph_output(g, "y", err);
     if (!s) s = precinfer_graph_finish(g, err);
     if (s) precinfer_graph_free(g); else c->hand = g;
@@ -54,10 +56,12 @@ static int open_data(struct chain *c, const char *path, const char *labels, prec
     struct precinfer_io io;
     const struct precinfer_preprocessing p = pre();
     precinfer_graph_input_info(c->graph, 0, &io);
-    const struct precinfer_data_options o = { .size = sizeof o, .path = path, .labels = labels, .samples = SAMPLES, .batch = 1, .preprocessing = &p };
+    const struct precinfer_data_options o = { .size = sizeof o, .path = path, .labels = labels, .samples = SAMPLES,
+                                              .batch = 1, .preprocessing = &p };
     return precinfer_data_open(c->ctx, &io, 1, &o, d, err);
 }
-static int open_calibration(struct chain *c, struct precinfer_error *err) { return open_data(c, h_models[0].calibration, NULL, &c->calibration, err); }
+static int open_calibration(struct chain *c, struct precinfer_error *err)
+{ return open_data(c, h_models[0].calibration, NULL, &c->calibration, err); }
 static int open_evaluation(struct chain *c, struct precinfer_error *err)
 { return open_data(c, h_models[0].evaluation, h_models[0].labels, &c->evaluation, err); }
 /* The reader keeps its buffers, also those that it had when it failed. */
@@ -82,12 +86,15 @@ static int calibrate(struct chain *c, struct precinfer_error *err)
     return precinfer_calibrate(c->graph, precinfer_data_next, c->calibration, &o, &c->stats, err);
 }
 static int save_stats(struct chain *c, struct precinfer_error *err) { return precinfer_stats_save(c->stats, c->stats_path, err); }
-static int load_stats(struct chain *c, struct precinfer_error *err) { return precinfer_stats_load(c->ctx, c->stats_path, &c->merged, err); }
+static int load_stats(struct chain *c, struct precinfer_error *err)
+{ return precinfer_stats_load(c->ctx, c->stats_path, &c->merged, err); }
 static int merge_stats(struct chain *c, struct precinfer_error *err) { return precinfer_stats_merge(c->merged, c->stats, err); }
 static int new_recipe(struct chain *c, struct precinfer_error *err)
 { return precinfer_recipe_new(c->graph, c->stats, PRECINFER_PRECISION_INT8, &c->recipe, err); }
-static int save_recipe(struct chain *c, struct precinfer_error *err) { return precinfer_recipe_save(c->recipe, c->recipe_path, err); }
-static int load_recipe(struct chain *c, struct precinfer_error *err) { return precinfer_recipe_load(c->ctx, c->recipe_path, &c->read, err); }
+static int save_recipe(struct chain *c, struct precinfer_error *err)
+{ return precinfer_recipe_save(c->recipe, c->recipe_path, err); }
+static int load_recipe(struct chain *c, struct precinfer_error *err)
+{ return precinfer_recipe_load(c->ctx, c->recipe_path, &c->read, err); }
 static int compile(struct chain *c, struct precinfer_error *err)
 {
     const struct precinfer_compile_options o = { .size = sizeof o, .stats = c->stats };
@@ -104,7 +111,8 @@ static int compile_bf16(struct chain *c, struct precinfer_error *err)
     return s;
 }
 static int save(struct chain *c, struct precinfer_error *err) { return precinfer_plan_save(c->plan, c->path, 0, err); }
-static int load_plan(struct chain *c, struct precinfer_error *err) { return precinfer_plan_load(c->ctx, c->path, NULL, &c->loaded, err); }
+static int load_plan(struct chain *c, struct precinfer_error *err)
+{ return precinfer_plan_load(c->ctx, c->path, NULL, &c->loaded, err); }
 static int load_memory(struct chain *c, struct precinfer_error *err)
 {
     if (!c->bytes) c->bytes = h_slurp(c->path, &c->size);
@@ -115,11 +123,13 @@ static int load_memory(struct chain *c, struct precinfer_error *err)
 }
 static int each(void *user, size_t layer, const struct precinfer_layer *info, const struct precinfer_candidate *candidate)
 { (void)user; (void)layer; (void)info; (void)candidate; return 0; }
-static int explain(struct chain *c, struct precinfer_error *err) { return precinfer_explain(c->loaded, "zen4", NULL, each, NULL, err); }
+static int explain(struct chain *c, struct precinfer_error *err)
+{ return precinfer_explain(c->loaded, "zen4", NULL, each, NULL, err); }
 static int new_session(struct chain *c, struct precinfer_error *err)
 {
     const struct precinfer_shape most = { .input = "image", .rank = 4, .dims = { 2, 1, 8, 8 } };
-    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = &most, .nshapes = 1, .keep_all = 1, .profile = 1 };
+    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = &most, .nshapes = 1, .keep_all = 1,
+                                                 .profile = 1 };
     return precinfer_session_new(c->loaded, &o, &c->session, err);
 }
 static int run(struct chain *c, struct precinfer_error *err)
@@ -149,7 +159,8 @@ static int verify(struct chain *c, struct precinfer_error *err)
 static float fa[6 * 8], fb[8 * 5], fc[6 * 5];
 static struct precinfer_gemm product(void)
 {
-    return (struct precinfer_gemm){ .size = sizeof(struct precinfer_gemm), .m = 6, .n = 5, .k = 8, .a_type = PRECINFER_F32, .b_type = PRECINFER_F32,
+    return (struct precinfer_gemm){ .size = sizeof(struct precinfer_gemm), .m = 6, .n = 5, .k = 8, .a_type = PRECINFER_F32,
+                                    .b_type = PRECINFER_F32,
                                     .c_type = PRECINFER_F32, .a = fa, .lda = 8, .b = fb, .ldb = 5, .c = fc, .ldc = 5 };
 }
 static int gemm(struct chain *c, struct precinfer_error *err)
@@ -172,8 +183,10 @@ static int gemm_packed(struct chain *c, struct precinfer_error *err)
 static float ci[4 * 4 * 3], cw[5 * 9 * 3], co[4 * 4 * 5];
 static struct precinfer_conv2d image(void)
 {
-    return (struct precinfer_conv2d){ .size = sizeof(struct precinfer_conv2d), .n = 1, .h = 4, .w = 4, .c = 3, .o = 5, .kh = 3, .kw = 3, .groups = 1,
-        .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1,
+    return (struct precinfer_conv2d){ .size = sizeof(struct precinfer_conv2d), .n = 1, .h = 4, .w = 4, .c = 3, .o = 5,
+                                      .kh = 3, .kw = 3, .groups = 1,
+        .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 1, .pad_left = 1, .pad_bottom = 1,
+            .pad_right = 1,
         .a_type = PRECINFER_F32, .b_type = PRECINFER_F32, .c_type = PRECINFER_F32, .input = ci, .weights = cw, .output = co };
 }
 static int conv(struct chain *c, struct precinfer_error *err)
@@ -208,16 +221,19 @@ static int save_npy(struct chain *c, struct precinfer_error *err)
     const struct precinfer_tensor t = { .data = fa, .dtype = PRECINFER_F32, .rank = 2, .dims = { 6, 8 } };
     return precinfer_npy_save(c->ctx, c->npy_path, &t, err);
 }
-static int load_npy(struct chain *c, struct precinfer_error *err) { return precinfer_npy_load(c->ctx, c->npy_path, &c->array, err); }
+static int load_npy(struct chain *c, struct precinfer_error *err)
+{ return precinfer_npy_load(c->ctx, c->npy_path, &c->array, err); }
 
 static const struct { const char *name; call *call; int keeps; } calls[] = {
     { "context", new_context }, { "graph_load", load }, { "graph by hand", by_hand }, { "data_open", open_calibration },
-    { "data_open with labels", open_evaluation }, { "data_next", next_calibration, 1 }, { "data_next with labels", next_evaluation, 1 },
+    { "data_open with labels", open_evaluation }, { "data_next", next_calibration, 1 },
+        { "data_next with labels", next_evaluation, 1 },
     { "calibrate", calibrate }, { "stats_save", save_stats }, { "stats_load", load_stats },
     { "stats_merge", merge_stats }, { "recipe_new", new_recipe }, { "recipe_save", save_recipe }, { "recipe_load", load_recipe },
     { "compile", compile }, { "compile bf16", compile_bf16 }, { "plan_save", save }, { "plan_load", load_plan },
     { "plan_load_memory", load_memory }, { "explain", explain }, { "session_new", new_session }, { "session_run", run },
-    { "session_value", value }, { "verify", verify }, { "gemm", gemm }, { "gemm_pack", gemm_pack }, { "gemm packed", gemm_packed },
+    { "session_value", value }, { "verify", verify }, { "gemm", gemm }, { "gemm_pack", gemm_pack },
+        { "gemm packed", gemm_packed },
     { "conv2d", conv }, { "conv2d_pack", conv_pack }, { "conv2d packed", conv_packed }, { "observer", observe },
     { "npy_save", save_npy }, { "npy_load", load_npy } };
 
@@ -237,7 +253,8 @@ static void sweep(struct chain *c, const char *name, call *f, int keeps, int all
         }
         ck_assert_msg(status == PRECINFER_NO_MEMORY && (int)err.status == status,
                       "%s: allocation %ld failed, but the call returned %d: %s", name, n, status, status ? err.text : "");
-        ck_assert_msg(keeps || c->host.live == live, "%s: allocation %ld failed, and %ld blocks are not given back", name, n, (long)c->host.live - live);
+        ck_assert_msg(keeps || c->host.live == live, "%s: allocation %ld failed, and %ld blocks are not given back", name, n,
+                      (long)c->host.live - live);
     }
 }
 

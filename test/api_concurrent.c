@@ -80,7 +80,10 @@ START_TEST(parallel_below)
 END_TEST
 
 /* Everything from loading on, in contexts of their own: the same plan hash and the same outputs. */
-struct whole { struct h_host host; uint64_t hash; float x[H_PIXELS], y[H_CLASSES]; enum precinfer_status status; struct precinfer_error err; };
+struct whole {
+    struct h_host host; uint64_t hash; float x[H_PIXELS], y[H_CLASSES]; enum precinfer_status status;
+    struct precinfer_error err;
+};
 static void *whole(void *p)
 {
     struct whole *w = p;

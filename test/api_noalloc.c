@@ -113,7 +113,8 @@ START_TEST(nothing)
         mark(0);
         ck_assert_msg(!bound && !output && !ran && !again && !value, "%s", err.text);
         const long n = count();
-        ck_assert_msg(!n, "batch %d in %s touched the allocator %ld times", (int)batches[i], precinfer_precision_string(precision), n);
+        ck_assert_msg(!n, "batch %d in %s touched the allocator %ld times", (int)batches[i],
+                      precinfer_precision_string(precision), n);
     }
     precinfer_session_free(s);
     precinfer_plan_free(plan);

@@ -336,6 +336,8 @@ START_TEST(refusals)
     refused(c, &m, NULL, PRECINFER_MALFORMED, "'s'", "dimension 0 is -1");
     start(&m), m_initializer(&m, "s", M_TYPE(FLOAT), 3, DIMS(1ll << 40, 1ll << 40, 1), w, sizeof w), m_output(&m, "s");
     refused(c, &m, NULL, PRECINFER_MALFORMED, "'s'", "too large");
+    start(&m), m_initializer(&m, "s", M_TYPE(FLOAT), 3, DIMS(0, 1ll << 40, 1ll << 40), NULL, 0), m_output(&m, "s");
+    refused(c, &m, NULL, PRECINFER_MALFORMED, "'s'", "too large");
     start(&m), m_initializer(&m, "s", M_TYPE(FLOAT), 9, DIMS(1, 1, 1, 1, 1, 1, 1, 1, 1), w, 4), m_output(&m, "s");
     refused(c, &m, NULL, PRECINFER_UNSUPPORTED, "'s'", "9 dimensions");
     start(&m), m_initializer(&m, "s", M_TYPE(FLOAT), 1, DIMS(4), w, 16), m_initializer(&m, "s", M_TYPE(FLOAT), 1, DIMS(4), w, 16);

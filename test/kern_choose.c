@@ -5,7 +5,8 @@
 static const struct pi_packing s8x16k2 = { "k2", PI_S8, 16, 2, 0 }, s8x16q = { "q", PI_S8, 16, 4, 1 },
                                s8x32k4 = { "k4", PI_S8, 32, 4, 0 }, s8x16k1 = { "k1", PI_S8, 16, 1, 0 },
                                f32x16 = { "f16", PI_F32, 16, 1, 0 }, f32x32 = { "f32", PI_F32, 32, 1, 0 },
-                               dw = { "dw", PI_S8, 16, 1, 0 };
+                               dw = { "dw", PI_S8, 16, 1, 0 }, s8x16h = { "h", PI_S8, 16, 4, PI_HALVED },
+                               s8x16s = { "s", PI_S8, 16, 4, PI_SQUARES };
 static void prep(const struct pi_tile *t, void *dst) { (void)t; (void)dst; }
 
 enum { INT = PI_SCALE | PI_ROW_SCALE | PI_RANK1 | PI_RANK2 | PI_ACT | PI_RES | PI_TABLE, PLAIN = PI_SCALE,
@@ -93,6 +94,55 @@ START_TEST(growth)
     struct pi_problem guess = p;
     guess.growth = 1.25;
     h_expect(!strcmp(chosen("haswell", 3, NULL, p), chosen("haswell", 3, NULL, guess)), "unknown growth is not 1.25");
+    h_finish();
+}
+END_TEST
+
+/* The exact forms of AVX2 without VNNI as bench/kern finds them: Zen 1 multiplies integers on one pipe, which favours halved
+ * products; on Zen 3 and Intel every form is bound by the pipes that it shares with sums, so that the fewest instructions win. */
+START_TEST(exact_forms)
+{
+    static const struct pi_row forms[] = {
+        PREP_ROW("words", s8x16k2, 6, 24), INT_ROW("quads", s8x16q, 5, 31, INT), PREP_ROW("halved", s8x16h, 6, 23),
+        { .name = "squares", .family = PI_WINO, .a = PI_U8, .b = PI_S8, .acc = PI_S32, .outs = OUTS, .stages = INT, .macs = 23,
+          .packing = &s8x16s }, { 0 } };
+    static const struct pi_isa one[] = { { "avx2", PI_CPU_AVX2, "", forms }, { 0 } };
+    static const struct { const char *cpu; double growth; const char *want; } cases[] = {
+        { "zen", 0.85, "quads" }, { "zen", 1.25, "halved" }, { "zen", 2, "halved" },
+        { "zen3", 0.85, "quads" }, { "zen3", 1.2, "quads" }, { "zen3", 1.5, "words" }, { "zen3", 2, "words" },
+        { "haswell", 0.9, "quads" }, { "haswell", 1.9, "words" } };
+    struct pi_cpu cpu;
+    struct pi_problem p = gemm(PI_U8, PI_S8, PI_U8, 512, 768, 768);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert(!pi_cpu_named(cases[i].cpu, &cpu));
+        p.growth = cases[i].growth;
+        const struct pi_row *r = pi_choose_in(one, &cpu, 1, NULL, &p, NULL, NULL);
+        h_expect(!strcmp(r->name, cases[i].want), "%s, growth %g: %s", cases[i].cpu, p.growth, r->name);
+        p.growth = PI_NOT_LISTED;               /* packed at run: nothing that is listed */
+        h_expect(pi_choose_in(one, &cpu, 1, NULL, &p, NULL, NULL) == &forms[0], "%s: listed at run", cases[i].cpu);
+    }
+    /* One row of large weights: their bytes decide. */
+    static const struct { size_t n; double growth; const char *want; } rows_of_one[] = {
+        { 768, 1.7, "halved" }, { 4096, 1.7, "words" }, { 768, 0.9, "quads" }, { 4096, 0.9, "quads" } };
+    ck_assert(!pi_cpu_named("zen", &cpu));
+    for (size_t i = 0; i < 4; i++) {
+        struct pi_problem one_row = gemm(PI_U8, PI_S8, PI_U8, 1, rows_of_one[i].n, rows_of_one[i].n);
+        one_row.growth = rows_of_one[i].growth;
+        const struct pi_row *r = pi_choose_in(one, &cpu, 1, NULL, &one_row, NULL, NULL);
+        h_expect(!strcmp(r->name, rows_of_one[i].want), "%zu, growth %g: %s", rows_of_one[i].n, one_row.growth, r->name);
+    }
+    /* 3x3, 64 to 64 channels at 8x8: blocks pay on both. */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert(!pi_cpu_named(cases[i].cpu, &cpu));
+        struct pi_problem taps = gemm(PI_U8, PI_S8, PI_U8, 64, 64, 64), blocks = taps;
+        taps.segs = blocks.segs = 9;
+        taps.growth = cases[i].growth;
+        blocks.family = PI_WINO;
+        blocks.m = 16;
+        const struct pi_row *r = pi_choose_in(one, &cpu, 1, NULL, &taps, NULL, NULL);
+        h_expect(pi_cost_in(one, &cpu, &forms[3], &blocks) < pi_cost_in(one, &cpu, r, &taps), "%s: %s before blocks", cases[i].cpu,
+                 r->name);
+    }
     h_finish();
 }
 END_TEST
@@ -323,6 +373,7 @@ Suite *pi_suite(void)
     Suite *s = suite_create("kern_choose");
     h_add(s, "by_cpu", by_cpu, 1, 5);
     h_add(s, "growth", growth, 1, 5);
+    h_add(s, "exact_forms", exact_forms, 1, 5);
     h_add(s, "filter", filter, 1, 5);
     h_add(s, "refusals", refusals, 1, 5);
     h_add(s, "costs", costs, 1, 5);

@@ -117,10 +117,12 @@ symbols|lib/api_context.c|__attribute__((visibility("default"))) int precinfer_e
 END
 }
 self_test() {
-    local dir rule file line out n=0
+    local rule file line out n=0
     dir=$(mktemp -d)
     trap 'rm -rf "$dir"' EXIT
-    cp -a . "$dir/tree"
+    mkdir "$dir/tree"
+    git ls-files -z --cached --others --exclude-standard | xargs -0 cp -a --parents -t "$dir/tree"
+    cp -a build "$dir/tree/build"
     while IFS='|' read -r rule file line; do
         cp "$file" "$dir/saved"
         printf '%s\n' "$line" | tr '%' '\n' >> "$dir/tree/$file"

@@ -52,7 +52,8 @@ static inline int t_exists(const char *name)
 static inline int t_shell(const char *line)
 {
     char s[4096];
-    snprintf(s, sizeof s, "( %s%s ) >\"$DIR/.out\" 2>\"$DIR/.err\"", line[0] == 'T' && line[1] == ' ' ? "\"$TOOL\"" : "", line[0] == 'T' && line[1] == ' ' ? line + 1 : line);
+    snprintf(s, sizeof s, "( %s%s ) >\"$DIR/.out\" 2>\"$DIR/.err\"", line[0] == 'T' && line[1] == ' ' ? "\"$TOOL\"" : "",
+             line[0] == 'T' && line[1] == ' ' ? line + 1 : line);
     const int rc = system(s);
     free(t_out);
     free(t_err);
@@ -81,7 +82,8 @@ static inline void t_run(int code, const char *format, ...)
 }
 static inline void t_says(const char *what)
 {
-    h_expect((t_out && strstr(t_out, what)) || (t_err && strstr(t_err, what)), "'%s' is missing in: %.400s%.400s", what, t_out ? t_out : "", t_err ? t_err : "");
+    h_expect((t_out && strstr(t_out, what)) || (t_err && strstr(t_err, what)), "'%s' is missing in: %.400s%.400s", what,
+             t_out ? t_out : "", t_err ? t_err : "");
 }
 /* Contents of two files in the directory. */
 static inline int t_same_files(const char *a, const char *b)

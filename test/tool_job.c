@@ -55,7 +55,11 @@ static void hash(json_t *j, const char *path)
     const char *s = string(j, path);
     h_expect(strlen(s) == 16 && strspn(s, "0123456789abcdef") == 16 && strcmp(s, "0000000000000000"), "%s is '%s'", path, s);
 }
-static void share(json_t *j, const char *path) { const double x = number(j, path); h_expect(x >= 0 && x <= 1, "%s is %g", path, x); }
+static void share(json_t *j, const char *path)
+{
+    const double x = number(j, path);
+    h_expect(x >= 0 && x <= 1, "%s is %g", path, x);
+}
 
 static void check_latency(json_t *j)
 {
@@ -65,10 +69,12 @@ static void check_latency(json_t *j)
         json_t *l = json_array_get(at(j, "latency"), i), *m = json_array_get(at(j, "memory"), i);
         is(l, "precision", words[i]);
         is(m, "precision", words[i]);
-        h_expect(number(l, "median_ns") > 0 && number(l, "p10_ns") <= number(l, "median_ns") && number(l, "p90_ns") >= number(l, "median_ns"), "latencies in order");
+        h_expect(number(l, "median_ns") > 0 && number(l, "p10_ns") <= number(l, "median_ns")
+                 && number(l, "p90_ns") >= number(l, "median_ns"), "latencies in order");
         h_expect(number(l, "threads") == 1 && number(l, "batch") == 1 && number(l, "runs") == 3, "threads, batch, runs");
         h_expect(!at(l, "p99_ns"), "p99 of three runs");
-        h_expect(number(m, "weights_bytes") > 0 && number(m, "workspace_bytes") >= number(m, "workspace_bound_bytes") && number(m, "workspace_bound_bytes") > 0, "memory");
+        h_expect(number(m, "weights_bytes") > 0 && number(m, "workspace_bytes") >= number(m, "workspace_bound_bytes")
+                 && number(m, "workspace_bound_bytes") > 0, "memory");
     }
     h_expect(number(j, "memory.1.weights_bytes") < number(j, "memory.0.weights_bytes") / 3, "int8 weights are a quarter");
 }
@@ -78,7 +84,9 @@ static void check_latency(json_t *j)
 START_TEST(main_job)
 {
     t_start();
-    t_run(0, "T convert " MODEL " -o $DIR/p --precision int8 " CALIB " --recipe-out $DIR/r.json " EVAL " --min-agreement 0.95 --max-drop 2pt --json $DIR/j");
+    t_run(0,
+          "T convert " MODEL " -o $DIR/p --precision int8 " CALIB " --recipe-out $DIR/r.json " EVAL " --min-agreement 0.95"
+          " --max-drop 2pt --json $DIR/j");
     t_says("verdict: pass");
     t_says("Clopper-Pearson");
     t_says("one look");
@@ -94,10 +102,12 @@ START_TEST(main_job)
     const double drop = number(j, "drop.points") - 100 * (lost - gained) / 899;
     h_expect(drop < 1e-9 && drop > -1e-9, "drop is lost less gained");
     share(j, "agreement.share"); share(j, "agreement.lower"); share(j, "agreement.upper");
-    h_expect(number(j, "agreement.lower") <= number(j, "agreement.share") && number(j, "agreement.share") <= number(j, "agreement.upper"), "bounds");
+    h_expect(number(j, "agreement.lower") <= number(j, "agreement.share")
+             && number(j, "agreement.share") <= number(j, "agreement.upper"), "bounds");
     h_expect(number(j, "agreement.limit") == 0.95 && number(j, "drop.limit_points") == 2, "limits");
     is(j, "agreement.method", "Clopper-Pearson, 95%, one-sided");
-    h_expect(number(j, "drop.lower_points") <= number(j, "drop.points") && number(j, "drop.points") <= number(j, "drop.upper_points"), "bounds of the drop");
+    h_expect(number(j, "drop.lower_points") <= number(j, "drop.points")
+             && number(j, "drop.points") <= number(j, "drop.upper_points"), "bounds of the drop");
     h_expect(!at(j, "needed_samples"), "decided, yet needed_samples");
     is(j, "verdict", "pass");
     check_latency(j);
@@ -115,14 +125,18 @@ START_TEST(main_job)
     }
     h_expect(int8 >= 7, "%zu layers at int8", int8);
     /* the file says the same, and needs no preprocessing flags */
-    t_run(0, "T verify $DIR/p --reference " MODEL " --data $DIGITS/evaluation.npy --labels $DIGITS/evaluation_labels.npy --runs 3 --json $DIR/v");
+    t_run(0,
+          "T verify $DIR/p --reference " MODEL " --data $DIGITS/evaluation.npy --labels $DIGITS/evaluation_labels.npy --runs 3"
+          " --json $DIR/v");
     t_says("no limit given");
     again = load("v");
     is(again, "command", "verify");
     is(again, "verdict", "no limit given");
     static const char *const same[] = { "model_hash", "recipe_hash", "plan_hash", "data_hash", "samples", "accuracy" };
-    for (i = 0; i < sizeof same / sizeof *same; i++) h_expect(json_equal(at(j, same[i]), at(again, same[i])), "%s differs between convert and verify", same[i]);
-    h_expect(number(again, "agreement.share") == number(j, "agreement.share") && !at(again, "agreement.limit") && !at(again, "drop.limit_points"), "agreement");
+    for (i = 0; i < sizeof same / sizeof *same; i++) h_expect(json_equal(at(j, same[i]), at(again, same[i])),
+                                                              "%s differs between convert and verify", same[i]);
+    h_expect(number(again, "agreement.share") == number(j, "agreement.share") && !at(again, "agreement.limit")
+             && !at(again, "drop.limit_points"), "agreement");
     json_decref(again);
     json_decref(j);
     /* the recipe alone gives the same plan */
@@ -144,8 +158,10 @@ START_TEST(gates)
     is(j, "command", "calibrate");
     h_expect(number(j, "samples") == 128 && json_array_size(at(j, "files")) >= 1, "calibrate's JSON");
     json_decref(j);
-    /* 0.5 of the bits are wrong on purpose: two samples cannot decide */
-    t_run(3, "T convert " MODEL " -o $DIR/p --precision int8 --stats $DIR/s --verify $DIGITS/evaluation.npy --runs 2 --skip 889 --min-agreement 0.9 --json $DIR/j --keep-rejected");
+    /* ten samples cannot decide */
+    t_run(3,
+          "T convert " MODEL " -o $DIR/p --precision int8 --stats $DIR/s --verify $DIGITS/evaluation.npy --runs 2 --skip 889"
+          " --min-agreement 0.9 --json $DIR/j --keep-rejected");
     h_expect(!t_exists("p") && t_exists("p.rejected"), "an undecided plan was written, or not kept");
     t_says("not enough samples");
     j = load("j");
@@ -161,7 +177,7 @@ START_TEST(gates)
     t_says("REJECTED");
     t_run(0, "T explain $DIR/p.rejected");
     t_run(0, "T verify $DIR/p.rejected --reference " MODEL " --data $DIGITS/evaluation.npy --runs 2");
-    /* a label that is never right for the candidate alone cannot be had; a limit of 0 points is failed or undecided, never passed */
+    /* a drop in accuracy needs labels */
     t_run(2, "T verify $DIR/p.rejected --reference " MODEL " --data $DIGITS/evaluation.npy --runs 2 --max-drop 1pt");
     t_end();
 }
@@ -181,7 +197,9 @@ START_TEST(failing)
             json_array_set_new(at(node, "weight_scales"), i, json_real(10));
     snprintf(path, sizeof path, "%s/bad.json", t_dir);
     ck_assert_int_eq(json_dump_file(r, path, 0), 0);
-    t_run(1, "T convert " MODEL " -o $DIR/q --recipe $DIR/bad.json --recipe-out $DIR/out.json " EVAL " --min-agreement 0.9 --max-drop 1%%rel --json $DIR/j");
+    t_run(1,
+          "T convert " MODEL " -o $DIR/q --recipe $DIR/bad.json --recipe-out $DIR/out.json " EVAL " --min-agreement 0.9"
+          " --max-drop 1%%rel --json $DIR/j");
     h_expect(!t_exists("q") && !t_exists("q.rejected") && t_exists("out.json"), "what a failed convert writes");
     json_t *j = load("j");
     is(j, "verdict", "fail");
@@ -219,16 +237,22 @@ START_TEST(overlap)
     t_start();
     t_run(2, "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/evaluation.npy --samples 100 --divide 16 " EVAL);
     t_says("100 of 899");
-    t_run(0, "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/evaluation.npy --samples 100 --divide 16 " EVAL " --skip 100 --json $DIR/j");
+    t_run(0,
+          "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/evaluation.npy --samples 100"
+          " --divide 16 " EVAL " --skip 100 --json $DIR/j");
     json_t *j = load("j");
     h_expect(number(j, "samples") == 799 && number(j, "overlap_samples") == 0, "skip");
     json_decref(j);
-    t_run(0, "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/evaluation.npy --samples 100 --divide 16 " EVAL " --allow-overlap --json $DIR/j");
+    t_run(0,
+          "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/evaluation.npy --samples 100"
+          " --divide 16 " EVAL " --allow-overlap --json $DIR/j");
     j = load("j");
     h_expect(number(j, "samples") == 899 && number(j, "overlap_samples") == 100, "allowed overlap");
     json_decref(j);
     t_says("used for calibration");
-    t_run(0, "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/evaluation.npy --samples 100 --divide 16 " EVAL " --skip 95 --json $DIR/j");
+    t_run(0,
+          "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/evaluation.npy --samples 100"
+          " --divide 16 " EVAL " --skip 95 --json $DIR/j");
     j = load("j");
     h_expect(number(j, "samples") == 799 && number(j, "overlap_samples") == 5, "5 of 804 are dropped and counted");
     json_decref(j);
@@ -266,7 +290,9 @@ START_TEST(preprocessing)
     t_run(2, "T run " MODEL " --input $DIR/f16.npy --divide 16 --output $DIR/z.npy");
     t_run(0, "T run " MODEL " --input $DIR/f1.npy --divide 16 --raw --output $DIR/c.npy");
     h_expect(t_same_files("a.npy", "c.npy"), "--raw");
-    t_run(0, "T run " MODEL " --input $DIGITS/evaluation.npy --divide 16 --mean 0 --std 1 --layout nhwc --batch 100 --threads 2 --output $DIR/c.npy");
+    t_run(0,
+          "T run " MODEL " --input $DIGITS/evaluation.npy --divide 16 --mean 0 --std 1 --layout nhwc --batch 100 --threads 2"
+          " --output $DIR/c.npy");
     h_expect(t_same_files("a.npy", "c.npy"), "batches and threads");
     t_run(0, "T run " MODEL " --input $DIGITS/evaluation.npy --divide 16 --cpu-mask ref --output $DIR/c.npy");
     h_expect(t_same_files("a.npy", "c.npy"), "another instruction set");
@@ -334,7 +360,9 @@ START_TEST(inputs)
     write_array("x7.npy", 2, 7);
     write_array("k.npy", 0, 0);
     t_run(0, "T run $DIR/m.onnx --input $DIR/x8.npy --input $DIR/k.npy --output $DIR/y.npy --output $DIR/z.npy");
-    t_run(0, "T run $DIR/m.onnx --input k=$DIR/k.npy --input $DIR/x8.npy --output z=$DIR/z2.npy --output $DIR/y2.npy --batch 3 --json $DIR/j");
+    t_run(0,
+          "T run $DIR/m.onnx --input k=$DIR/k.npy --input $DIR/x8.npy --output z=$DIR/z2.npy --output $DIR/y2.npy --batch 3"
+          " --json $DIR/j");
     h_expect(t_same_files("y.npy", "y2.npy") && t_same_files("z.npy", "z2.npy"), "names, and batches of 3");
     json_t *j = load("j");
     is(j, "command", "run");
@@ -408,7 +436,8 @@ START_TEST(others)
         json_t *l;
         is(x, "precision", words[i]);
         is(x, "model", "examples/digits/digits.onnx");
-        h_expect(number(x, "batch") == 2 && number(x, "threads") == 1 && number(x, "runs") == 3 && number(x, "median_ns") > 0, "result");
+        h_expect(number(x, "batch") == 2 && number(x, "threads") == 1 && number(x, "runs") == 3 && number(x, "median_ns") > 0,
+                 "result");
         json_array_foreach(at(x, "layers"), k, l) {
             string(l, "name"); string(l, "kernel"); number(l, "median_ns");
             h_expect(!at(l, "bound_ns") == !at(l, "limiter"), "bound and limiter go together");
@@ -432,7 +461,8 @@ START_TEST(others)
         string(x, "name"); string(x, "op"); string(x, "precision");
         vnni |= strstr(string(x, "chosen"), "avx512vnni") != NULL;
         json_array_foreach(at(x, "candidates"), k, c)
-            h_expect(json_is_null(at(c, "cost_ns")) == json_is_string(at(c, "refused")) && *string(c, "kernel"), "a candidate has a cost or a reason");
+            h_expect(json_is_null(at(c, "cost_ns")) == json_is_string(at(c, "refused")) && *string(c, "kernel"),
+                     "a candidate has a cost or a reason");
     }
     h_expect(vnni, "no VNNI on zen4");
     json_decref(j);
@@ -440,7 +470,8 @@ START_TEST(others)
     h_expect(!strstr(t_out, "* gemm_u8s8_12x16_avx512vnni"), "masked out, yet chosen");
     t_run(0, "T calibrate " MODEL " --data $DIGITS/calibration.npy --divide 16 -o $DIR/s");
     t_run(0, "T convert " MODEL " -o $DIR/p --precision int8 --stats $DIR/s --recipe-out $DIR/r.json");
-    static const char *const files[][2] = { { MODEL, "model" }, { "$DIR/p", "plan" }, { "$DIR/s", "statistics" }, { "$DIR/r.json", "recipe" },
+    static const char *const files[][2] = { { MODEL, "model" }, { "$DIR/p", "plan" }, { "$DIR/s", "statistics" },
+                                            { "$DIR/r.json", "recipe" },
                                             { "$DIGITS/calibration.npy", "array" } };
     for (i = 0; i < 5; i++) {
         t_run(0, "T inspect %s --json $DIR/j", files[i][0]);

@@ -12,9 +12,11 @@ struct option { const char *name; enum how how; unsigned commands; size_t at; un
 #define AT(member) offsetof(struct options, member)
 
 static const struct option table[] = {
-    { "--data", PATH, CALIBRATE | VERIFY, AT(data), 0, "X", ".npy, .npz (keys are input names, `label`: labels) or a directory of either" },
+    { "--data", PATH, CALIBRATE | VERIFY, AT(data), 0, "X",
+      ".npy, .npz (keys are input names, `label`: labels) or a directory of either" },
     { "-o", PATH, CALIBRATE | CONVERT, AT(output), 0, "FILE", "where the result goes" },
-    { "--precision", PRECISIONS, CONVERT | EXPLAIN | BENCH, AT(precisions), 0, "P", "f32, bf16 or int8; bench: several, separated by commas" },
+    { "--precision", PRECISIONS, CONVERT | EXPLAIN | BENCH, AT(precisions), 0, "P",
+      "f32, bf16 or int8; bench: several, separated by commas" },
     { "--recipe", PATH, CONVERT, AT(recipe), 0, "R.json", "instead of --precision: what each node computes in" },
     { "--stats", PATH, CONVERT | EXPLAIN | BENCH, AT(stats), 0, "MODEL.stats", "what calibrate wrote" },
     { "--calibrate", PATH, CONVERT, AT(calibrate), 0, "X", "calibrate on this data now" },
@@ -27,7 +29,8 @@ static const struct option table[] = {
     { "--skip", COUNT, GATED, AT(skip), 0, "N", "leave out the first N samples of the data that is verified" },
     { "--judge", TEXT, GATED, AT(judge), 0, "NAME", "the output that is judged (the first)" },
     { "--min-agreement", SHARE, GATED, AT(min_agreement), 0, "A", "share of samples with the same top-1, 0 to 1" },
-    { "--max-drop", DROP, GATED, AT(drop_points), 0, "D", "accuracy that may be lost: 0.5pt in points, 0.5%rel of the reference's" },
+    { "--max-drop", DROP, GATED, AT(drop_points), 0, "D",
+      "accuracy that may be lost: 0.5pt in points, 0.5%rel of the reference's" },
     { "--allow-overlap", FLAG, GATED, AT(allow_overlap), 0, NULL, "count samples that calibration saw" },
     { "--keep-rejected", FLAG, CONVERT, AT(keep_rejected), 0, NULL, "write a plan that did not pass to OUT.rejected" },
     { "--input", MANY, RUN, AT(inputs), 0, "[NAME=]X.npy", "once an input; without NAME: the first not yet named" },
@@ -53,34 +56,43 @@ enum { NTABLE = sizeof table / sizeof *table };
 /* ------------------------------------------------------------------------------------------------ help */
 
 static const struct { enum command command; const char *usage, *text; } pages[] = {
-    { CALIBRATE, "calibrate MODEL.onnx --data X [--samples N] -o MODEL.stats", "Runs the f32 model over the data and records the range of every value." },
+    { CALIBRATE, "calibrate MODEL.onnx --data X [--samples N] -o MODEL.stats",
+      "Runs the f32 model over the data and records the range of every value." },
     { CONVERT, "convert MODEL.onnx -o OUT.precinfer --precision f32|bf16|int8 | --recipe R.json\n"
                "          [--stats MODEL.stats | --calibrate X [--samples N]] [--recipe-out R.json] [--strict]\n"
-               "          [--verify X [--labels Y.npy] [--skip N] [--judge NAME] [--min-agreement A] [--max-drop D] [--allow-overlap]]\n"
+               "          [--verify X [--labels Y.npy] [--skip N] [--judge NAME] [--min-agreement A] [--max-drop D]"
+               " [--allow-overlap]]\n"
                "          [--keep-rejected]",
       "Compiles a plan; with --verify compares it with the f32 model. OUT is written only when it passed (exit 0)." },
     { VERIFY, "verify OUT.precinfer --reference MODEL.onnx --data X [--labels Y.npy] [--skip N] [--judge NAME]\n"
               "          [--min-agreement A] [--max-drop D] [--allow-overlap]",
       "Compares a plan with the f32 model.\n"
-      "The limits are judged by Clopper-Pearson bounds: agreement one-sided at 95%; drop by 97.5% bounds of the samples that only one of the\n"
-      "two has right. They are bounds for one look at data whose size was not chosen by looking: do not add samples until it passes." },
+      "The limits are judged by Clopper-Pearson bounds: agreement one-sided at 95%; drop by 97.5% bounds of the samples that"
+      " only one of the\n"
+      "two has right. They are bounds for one look at data whose size was not chosen by looking: do not add samples until it"
+      " passes." },
     { RUN, "run MODEL.onnx|OUT.precinfer --input [NAME=]X.npy ... --output [NAME=]Y.npy ... [--batch N] [--force]",
       "Without --batch the arrays are one run, or one a fixed batch of the model." },
     { EXPLAIN, "explain MODEL.onnx|OUT.precinfer [--precision P] [--stats S] [--cpu NAME]",
       "Every candidate kernel of every layer with its estimated time, or why it was refused." },
     { INSPECT, "inspect FILE", "What a model, plan, statistics file, recipe or array holds." },
     { BENCH, "bench MODEL.onnx|OUT.precinfer ... [--precision P,P] [--stats S] [--batch N] [--force]",
-      "Latencies on seeded noise, all results in turn. Each layer stands beside its bound, the larger of two times: multiply-adds over the\n"
-      "rate of precinfer_gemm at 384 x 384 x 384 in the layer's types (measured at the start, all threads), and bytes of inputs, weights and\n"
-      "output over the bandwidth of copying blocks that fit the cache level they would fill, or memory. The limiter says which." },
+      "Latencies on seeded noise, all results in turn. Each layer stands beside its bound, the larger of two times:"
+      " multiply-adds over the\n"
+      "rate of precinfer_gemm at 384 x 384 x 384 in the layer's types (measured at the start, all threads), and bytes of"
+      " inputs, weights and\n"
+      "output over the bandwidth of copying blocks that fit the cache level they would fill, or memory. The limiter says"
+      " which." },
 };
 enum { NPAGES = sizeof pages / sizeof *pages };
 
 void print_help(FILE *to, enum command command)
 {
-    if (!command) fprintf(to, "precinfer %s: mixed-precision inference that can prove its speed and its accuracy\n\n", precinfer_version());
+    if (!command) fprintf(to, "precinfer %s: mixed-precision inference that can prove its speed and its accuracy\n\n",
+                          precinfer_version());
     for (size_t i = 0; i < NPAGES; i++)
-        if (!command || pages[i].command == command) fprintf(to, "%sprecinfer %s\n%s%s", command ? "usage: " : "    ", pages[i].usage,
+        if (!command || pages[i].command == command) fprintf(to, "%sprecinfer %s\n%s%s", command ? "usage: " : "    ",
+                                                             pages[i].usage,
                                                              command ? "\n" : "", command ? pages[i].text : "");
     if (!command) {
         fputs("\nprecinfer COMMAND --help tells more; --version the version.\n"
@@ -98,7 +110,8 @@ void print_help(FILE *to, enum command command)
 
 /* ------------------------------------------------------------------------------------------------ values */
 
-static int wrong(const char *flag, const char *value, const char *why) { return fail(EXIT_USAGE, "wrong value", flag, "'%s' %s", value, why); }
+static int wrong(const char *flag, const char *value, const char *why) { return fail(EXIT_USAGE, "wrong value", flag, "'%s' %s",
+    value, why); }
 
 static int read_count(const char *flag, const char *s, size_t *n)
 {
@@ -144,8 +157,11 @@ static int read_drop(const char *flag, const char *s, struct options *o)
     const int points = n > 2 && !strcmp(s + n - 2, "pt"), relative = n > 4 && !strcmp(s + n - 4, "%rel");
     double x;
     if (n && s[n - 1] == '%')
-        return wrong(flag, s, "could mean two things: say 0.5pt for points of accuracy or 0.5%rel for a share of the reference's accuracy");
-    if (!points && !relative) return wrong(flag, s, "needs its unit: 0.5pt (points of accuracy) or 0.5%rel (of the reference's accuracy)");
+        return wrong(flag, s,
+                     "could mean two things: say 0.5pt for points of accuracy or 0.5%rel for a share of the reference's"
+                     " accuracy");
+    if (!points && !relative)
+        return wrong(flag, s, "needs its unit: 0.5pt (points of accuracy) or 0.5%rel (of the reference's accuracy)");
     if (read_number(s, s + n - (points ? 2 : 4), &x)) return wrong(flag, s, "is no number before its unit");
     if (x < 0 || x > 100) return wrong(flag, s, "is not within 0 and 100");
     if (points) o->drop_points = x / 100;
@@ -177,14 +193,16 @@ static int read_preprocessing(const struct option *t, const char *s, struct opti
     int n;
     switch (t->bit) {
     case PRE_DIVIDE:
-        if (read_number(s, s + strlen(s), &x) || !((float)x > 0) || !((float)x - (float)x == 0)) return wrong(t->name, s, "is no number above 0");
+        if (read_number(s, s + strlen(s), &x) || !((float)x > 0) || !((float)x - (float)x == 0))
+            return wrong(t->name, s, "is no number above 0");
         p->divide = (float)x;
         break;
     case PRE_MEAN: case PRE_STD: {
         float *to = t->bit == PRE_MEAN ? p->mean : p->std;
         int code = read_numbers(t->name, s, to, &n);
         if (code) return code;
-        for (int i = 0; t->bit == PRE_STD && i < n; i++) if (!(to[i] > 0)) return wrong(t->name, s, "has one that is not above 0");
+        for (int i = 0; t->bit == PRE_STD && i < n; i++) if (!(to[i] > 0))
+            return wrong(t->name, s, "has one that is not above 0");
         const int other = p->channels;
         if (n > 1 && other > 1 && n != other) return wrong(t->name, s, "is not as many numbers as the other of --mean and --std");
         float *pad = t->bit == PRE_MEAN ? p->std : p->mean;
@@ -227,7 +245,9 @@ static int take(const struct option *t, const char *s, struct options *o)
         return code;
     }
     case SHARE:
-        if (read_number(s, s + strlen(s), at)) return wrong(t->name, s, s[0] && s[strlen(s) - 1] == '%' ? "is no share: 99% is 0.99" : "is no number");
+        if (read_number(s, s + strlen(s), at)) return wrong(t->name, s,
+                                                            s[0] && s[strlen(s) - 1] == '%' ? "is no share: 99% is 0.99"
+                                                                : "is no number");
         return *(double *)at >= 0 && *(double *)at <= 1 ? 0 : wrong(t->name, s, "is not within 0 and 1");
     case DROP: return read_drop(t->name, s, o);
     case PRECISIONS: return read_precisions(t->name, s, o);
@@ -271,7 +291,8 @@ static int read_shapes(struct options *o)
         o->shapes[i].input = name;
         const int code = read_shape(o->shape_texts.items[i], &o->shapes[i], name);
         if (code) return code;
-        for (size_t k = 0; k < i; k++) if (!strcmp(o->shapes[k].input, name)) return wrong("--shape", o->shape_texts.items[i], "names an input twice");
+        for (size_t k = 0; k < i; k++) if (!strcmp(o->shapes[k].input, name))
+            return wrong("--shape", o->shape_texts.items[i], "names an input twice");
     }
     return 0;
 }
@@ -290,7 +311,8 @@ static int one_option(enum command command, int argc, char **argv, int *i, struc
     const struct option *t = find(arg, eq ? (size_t)(eq - arg) : strlen(arg));
     if (!t) return fail(EXIT_USAGE, "unknown option", arg, "precinfer COMMAND --help lists what there is");
     if (!(t->commands & command)) return fail(EXIT_USAGE, "option of another command", arg, "it means nothing here");
-    if (t->how != MANY && t->how != HELP && seen[t - table]) return fail(EXIT_USAGE, "option given twice", t->name, "once is enough");
+    if (t->how != MANY && t->how != HELP && seen[t - table])
+        return fail(EXIT_USAGE, "option given twice", t->name, "once is enough");
     seen[t - table] = 1;
     if (t->how == FLAG || t->how == HELP)
         return eq ? fail(EXIT_USAGE, "wrong value", t->name, "it takes none") : take(t, NULL, o);
@@ -304,7 +326,8 @@ int parse_options(enum command command, int argc, char **argv, struct options *o
 {
     unsigned char seen[NTABLE] = { 0 };
     int only_files = 0, code = 0;
-    *o = (struct options){ .command = command, .threads = 1, .min_agreement = -1, .drop_points = -1, .drop_relative = -1, .pre = { .divide = 1 } };
+    *o = (struct options){ .command = command, .threads = 1, .min_agreement = -1, .drop_points = -1, .drop_relative = -1,
+                           .pre = { .divide = 1 } };
     for (int i = 0; i < argc; i++) if (!strcmp(argv[i], "--help")) { o->help = 1; return 0; }
     for (int i = 0; i < argc && !code; i++) {
         if (!only_files && !strcmp(argv[i], "--")) only_files = 1;
@@ -354,7 +377,8 @@ int resolve_preprocessing(const struct options *o, const struct precinfer_prepro
     if (o->pre_flags & PRE_MEAN && !same_numbers(f->mean, f->channels, in_file->mean, in_file->channels, 0)) flag = "--mean";
     if (o->pre_flags & PRE_STD && !same_numbers(f->std, f->channels, in_file->std, in_file->channels, 1)) flag = "--std";
     if (o->pre_flags & PRE_LAYOUT && f->layout != in_file->layout) flag = "--layout";
-    if (flag) return fail(EXIT_USAGE, "conflicting preprocessing", flag, "%s holds: %s", file, pre_text(in_file, have, sizeof have));
+    if (flag) return fail(EXIT_USAGE, "conflicting preprocessing", flag, "%s holds: %s", file,
+                          pre_text(in_file, have, sizeof have));
     *p = *in_file;
     return 0;
 }

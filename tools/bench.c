@@ -50,7 +50,8 @@ static void fill(void *memory, enum precinfer_dtype type, int sign)
 
 static int measure_gemm(precinfer_context *ctx, enum precinfer_precision p, double *rate)
 {
-    static const enum precinfer_dtype a[] = { PRECINFER_F32, PRECINFER_BF16, PRECINFER_U8 }, b[] = { PRECINFER_F32, PRECINFER_BF16, PRECINFER_S8 },
+    static const enum precinfer_dtype a[] = { PRECINFER_F32, PRECINFER_BF16, PRECINFER_U8 },
+        b[] = { PRECINFER_F32, PRECINFER_BF16, PRECINFER_S8 },
                                       c[] = { PRECINFER_F32, PRECINFER_F32, PRECINFER_U8 };
     const size_t n = SIDE * SIDE;
     struct precinfer_gemm g = { .size = sizeof g, .m = SIDE, .n = SIDE, .k = SIDE, .a_type = a[p], .b_type = b[p], .c_type = c[p],
@@ -110,17 +111,21 @@ static int measure_machine(precinfer_context *ctx, const struct entry *e, size_t
             if (!precinfer_plan_layer(e[i].plan, k, &l) && l.has_weights) wanted |= 1u << l.precision;
         }
     int code = measure_copies(m);
-    for (int p = 0; p < 3 && !code; p++) if (wanted >> p & 1) code = measure_gemm(ctx, (enum precinfer_precision)p, &m->macs_per_ns[p]);
+    for (int p = 0; p < 3 && !code; p++) if (wanted >> p & 1)
+        code = measure_gemm(ctx, (enum precinfer_precision)p, &m->macs_per_ns[p]);
     return code;
 }
 
 /* The larger of the two times, and what it is; NULL: nothing to say. */
-static const char *bound(const struct machine *m, const struct precinfer_layer *l, const struct precinfer_layer_work *w, double *ns)
+static const char *bound(const struct machine *m, const struct precinfer_layer *l, const struct precinfer_layer_work *w,
+                         double *ns)
 {
-    const double bytes = (double)w->input_bytes + (double)w->weight_bytes + (double)w->output_bytes, rate = m->macs_per_ns[l->precision];
+    const double bytes = (double)w->input_bytes + (double)w->weight_bytes + (double)w->output_bytes,
+        rate = m->macs_per_ns[l->precision];
     int level = 0;
     while (level + 1 < LEVELS && bytes > (double)levels[level].bytes) level++;
-    const double moving = m->bytes_per_ns[level] > 0 ? bytes / m->bytes_per_ns[level] : 0, multiplying = w->macs && rate > 0 ? (double)w->macs / rate : 0;
+    const double moving = m->bytes_per_ns[level] > 0 ? bytes / m->bytes_per_ns[level] : 0,
+        multiplying = w->macs && rate > 0 ? (double)w->macs / rate : 0;
     *ns = moving > multiplying ? moving : multiplying;
     return *ns <= 0 ? NULL : multiplying >= moving ? "multiply-adds" : levels[level].name;
 }
@@ -211,14 +216,16 @@ static void say_layers(FILE *out, const struct machine *m, const struct entry *e
     table_print(&t, out);
 }
 
-static void say(const struct options *o, precinfer_context *ctx, const struct machine *m, const struct entry *e, size_t n, int noisy)
+static void say(const struct options *o, precinfer_context *ctx, const struct machine *m, const struct entry *e, size_t n,
+                int noisy)
 {
     static const char *const types[] = { "f32", "bf16", "int8" };
     FILE *out = text_out(o);
     struct table t;
     char a[32];
     fprintf(out, "%s\n", precinfer_context_cpu(ctx));
-    for (int p = 0; p < 3; p++) if (m->macs_per_ns[p] > 0) fprintf(out, "%s: %.1f billion multiply-adds a second\n", types[p], m->macs_per_ns[p]);
+    for (int p = 0; p < 3; p++) if (m->macs_per_ns[p] > 0)
+        fprintf(out, "%s: %.1f billion multiply-adds a second\n", types[p], m->macs_per_ns[p]);
     for (int l = 0; l < LEVELS; l++) fprintf(out, "%s: %.1f GB/s\n", levels[l].name, m->bytes_per_ns[l]);
     if (noisy) fputs("int8: calibrated on seeded noise, as there is no --stats\n", out);
     fputc('\n', out);
@@ -238,7 +245,8 @@ static void say(const struct options *o, precinfer_context *ctx, const struct ma
     for (size_t i = 0; i < n; i++) say_layers(out, m, &e[i]);
 }
 
-static int write_json(const struct options *o, precinfer_context *ctx, const struct machine *m, const struct entry *e, size_t n, int noisy)
+static int write_json(const struct options *o, precinfer_context *ctx, const struct machine *m, const struct entry *e, size_t n,
+                      int noisy)
 {
     struct json j;
     if (!o->json) return 0;
@@ -286,7 +294,8 @@ static int check_usage(const struct options *o)
         if (code) return code;
         if (kind != KIND_PLAN) return 0;
     }
-    return fail(EXIT_USAGE, "option without use", o->nprecisions ? "--precision" : "--stats", "all files are plans, whose precision is decided");
+    return fail(EXIT_USAGE, "option without use", o->nprecisions ? "--precision" : "--stats",
+                "all files are plans, whose precision is decided");
 }
 
 static int bench(const struct options *o, precinfer_context *ctx)

@@ -7,12 +7,16 @@ int calibrate_from(const struct options *o, precinfer_context *ctx, const struct
     struct precinfer_error err;
     struct progress progress;
     precinfer_data *data;
-    const struct data_request r = { .path = path, .samples = o->samples, .batch = o->command == CALIBRATE && o->batch ? o->batch : 0 };
+    const struct data_request r = { .path = path, .samples = o->samples,
+                                    .batch = o->command == CALIBRATE && o->batch ? o->batch : 0 };
     int code = open_data(o, ctx, m, &r, pre, stored, &data);
     if (code) return code;
+    /* Raw data was preprocessed, by the defaults where nothing else was said: other flags later on would conflict. */
+    struct precinfer_preprocessing recorded = *pre;
+    recorded.given |= precinfer_data_raw(data);
     progress_start(&progress, o, "calibrate", precinfer_data_samples(data));
     const struct precinfer_calibrate_options c = {
-        .size = sizeof c, .preprocessing = pre->given ? pre : NULL, .progress = progress_show, .user = &progress };
+        .size = sizeof c, .preprocessing = recorded.given ? &recorded : NULL, .progress = progress_show, .user = &progress };
     if (precinfer_calibrate(m->graph, precinfer_data_next, data, &c, stats, &err)) {
         progress_end(&progress);
         code = fail_input(&err, "cannot calibrate", path);

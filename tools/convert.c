@@ -19,15 +19,20 @@ static int check_usage(const struct options *o)
 {
     if (o->files.n != 1) return fail(EXIT_USAGE, "convert wants one model", NULL, "%zu files are given", o->files.n);
     if (!o->output) return fail(EXIT_USAGE, "output missing", "-o", "the plan needs a file");
-    if (o->recipe && o->nprecisions) return fail(EXIT_USAGE, "conflicting options", "--recipe", "--precision says the same in another way: give one of them");
-    if (!o->recipe && !o->nprecisions) return fail(EXIT_USAGE, "precision missing", "--precision", "f32, bf16 or int8, or --recipe");
-    if (o->stats && o->calibrate) return fail(EXIT_USAGE, "conflicting options", "--stats", "--calibrate makes new ones: give one of them");
+    if (o->recipe && o->nprecisions) return fail(EXIT_USAGE, "conflicting options", "--recipe",
+                                                 "--precision says the same in another way: give one of them");
+    if (!o->recipe && !o->nprecisions) return fail(EXIT_USAGE, "precision missing", "--precision",
+                                                   "f32, bf16 or int8, or --recipe");
+    if (o->stats && o->calibrate) return fail(EXIT_USAGE, "conflicting options", "--stats",
+                                              "--calibrate makes new ones: give one of them");
     if (o->samples && !o->calibrate) return fail(EXIT_USAGE, "option without use", "--samples", "there is no --calibrate");
     if (!o->recipe && o->precisions[0] == PRECINFER_PRECISION_INT8 && !o->stats && !o->calibrate)
         return fail(EXIT_USAGE, "statistics missing", "--precision int8", "it needs --stats MODEL.stats or --calibrate X");
     if (o->verify) return 0;
-    const char *alone = o->labels ? "--labels" : o->skip ? "--skip" : o->judge ? "--judge" : o->min_agreement >= 0 ? "--min-agreement"
-                      : o->drop_points >= 0 || o->drop_relative >= 0 ? "--max-drop" : o->allow_overlap ? "--allow-overlap" : o->runs ? "--runs" : NULL;
+    const char *alone = o->labels ? "--labels" : o->skip ? "--skip" : o->judge ? "--judge" : o->min_agreement >= 0
+        ? "--min-agreement"
+                      : o->drop_points >= 0 || o->drop_relative >= 0 ? "--max-drop" : o->allow_overlap ? "--allow-overlap"
+                          : o->runs ? "--runs" : NULL;
     return alone ? fail(EXIT_USAGE, "option without use", alone, "there is no --verify") : 0;
 }
 
@@ -78,10 +83,12 @@ static int settle_preprocessing(const struct options *o, struct conversion *c)
                     pre_text(&s.preprocessing, a, sizeof a));
     }
     const int from_stats = s.preprocessing.given;
-    const int code = resolve_preprocessing(o, from_stats ? &s.preprocessing : &r.preprocessing, from_stats ? o->stats ? o->stats : o->calibrate : o->recipe,
+    const int code = resolve_preprocessing(o, from_stats ? &s.preprocessing : &r.preprocessing,
+                                           from_stats ? o->stats ? o->stats : o->calibrate : o->recipe,
                                            &c->pre, &c->stored);
     if (code || !c->pre.given || r.preprocessing.given) return code;
-    return precinfer_recipe_set_preprocessing(c->recipe, &c->pre, &err) ? fail_input(&err, "cannot use the preprocessing", NULL) : 0;
+    return precinfer_recipe_set_preprocessing(c->recipe, &c->pre, &err) ? fail_input(&err, "cannot use the preprocessing", NULL)
+        : 0;
 }
 
 static int make_plan(const struct options *o, struct conversion *c)
@@ -94,10 +101,12 @@ static int make_plan(const struct options *o, struct conversion *c)
     if (!code) code = get_stats(o, c);
     if (!code) code = make_recipe(o, c);
     if (!code) code = settle_preprocessing(o, c);
-    if (!code && o->recipe_out && precinfer_recipe_save(c->recipe, o->recipe_out, &err)) code = fail_output(&err, "cannot write the recipe", o->recipe_out);
+    if (!code && o->recipe_out && precinfer_recipe_save(c->recipe, o->recipe_out, &err))
+        code = fail_output(&err, "cannot write the recipe", o->recipe_out);
     if (code) return code;
     const struct precinfer_compile_options options = { .size = sizeof options, .stats = c->stats };
-    if (precinfer_compile(c->model.graph, c->recipe, &options, &c->plan, &err)) return fail_input(&err, "cannot compile", c->model.path);
+    if (precinfer_compile(c->model.graph, c->recipe, &options, &c->plan, &err))
+        return fail_input(&err, "cannot compile", c->model.path);
     return 0;
 }
 
@@ -134,8 +143,10 @@ static int describe(const struct options *o, const struct conversion *c, const c
     struct json j;
     char a[32], h[3][17];
     precinfer_plan_info(c->plan, &p);
-    fprintf(out, "%s: %s\nmodel %s, recipe %s, plan %s\nweights %s, as the kernels lay them out %s\n\n", c->model.path, plan_precision(c->plan),
-            hash_text(p.model_hash, h[0]), hash_text(p.recipe_hash, h[1]), hash_text(p.plan_hash, h[2]), bytes_text((double)p.weights_bytes, a),
+    fprintf(out, "%s: %s\nmodel %s, recipe %s, plan %s\nweights %s, as the kernels lay them out %s\n\n", c->model.path,
+            plan_precision(c->plan),
+            hash_text(p.model_hash, h[0]), hash_text(p.recipe_hash, h[1]), hash_text(p.plan_hash, h[2]),
+                bytes_text((double)p.weights_bytes, a),
             bytes_text((double)p.packed_bytes, (char[32]){ 0 }));
     table_start(&t, "layer|op|precision|kernel");
     json_begin(&j, o);
@@ -168,7 +179,10 @@ static int describe(const struct options *o, const struct conversion *c, const c
     if (breach) json_string(&j, "breach", breach);
     json_string(&j, "verdict", breach ? "fail" : o->strict ? "pass" : "no limit given");
     table_print(&t, out);
-    fprintf(out, "\nverdict: %s (nothing was verified: --verify X compares with f32)\n", breach ? "fail" : o->strict ? "pass" : "no limit given");
+    fputc('\n', out);
+    say_strict(out, o, c->plan, breach);
+    fprintf(out, "verdict: %s (nothing was verified: --verify X compares with f32)\n",
+            breach ? "fail" : o->strict ? "pass" : "no limit given");
     const int code = flush_text(o);
     if (code) { free(j.text); return code; }
     return json_write(&j, c->ctx, o);
@@ -191,7 +205,8 @@ static int save(const struct options *o, const struct conversion *c, int rejecte
 static int judge(const struct options *o, struct conversion *c)
 {
     const char *breach = breach_of(o, c);
-    struct evaluation e = { .ctx = c->ctx, .model = &c->model, .candidate = c->plan, .model_path = c->model.path, .breach = breach };
+    struct evaluation e = { .ctx = c->ctx, .model = &c->model, .candidate = c->plan, .model_path = c->model.path,
+                            .breach = breach };
     char why[300];
     int verdict = breach ? EXIT_FAILED : EXIT_PASS, code = 0;
     if (breach) snprintf(why, sizeof why, "--strict: layer '%s' did not run in the precision asked for", breach);
@@ -203,7 +218,8 @@ static int judge(const struct options *o, struct conversion *c)
     } else code = describe(o, c, breach);
     if (!code && (!verdict || o->keep_rejected)) code = save(o, c, verdict != 0);
     if (code || !verdict) return code;
-    return fail(verdict, verdict == EXIT_FAILED ? "the plan failed" : "not enough samples", o->output, "%s; it was not written%s", why,
+    return fail(verdict, verdict == EXIT_FAILED ? "the plan failed" : "not enough samples", o->output,
+                "%s; it was not written%s", why,
                 o->keep_rejected ? ", but kept as .rejected" : "");
 }
 

@@ -58,7 +58,8 @@ static int latencies(const struct options *o, const struct evaluation *e, struct
     struct progress progress;
     precinfer_session *s[2] = { NULL, NULL };
     precinfer_data_rewind(e->data);
-    if (precinfer_data_next(e->data, &batch, &err)) return fail_input(&err, "cannot read the data", o->command == VERIFY ? o->data : o->verify);
+    if (precinfer_data_next(e->data, &batch, &err)) return fail_input(&err, "cannot read the data",
+                                                                      o->command == VERIFY ? o->data : o->verify);
     f->batch = batch.samples;
     progress_start(&progress, o, "latency", 0);
     progress_show(&progress, NULL, 0, 0);
@@ -95,20 +96,25 @@ static void say_accuracy(FILE *out, const struct options *o, const struct figure
 {
     const struct precinfer_report_info *r = &f->r;
     const double n = r->samples ? (double)r->samples : 1;
+    const size_t all = r->samples + (o->allow_overlap ? 0 : r->overlap_samples);
     fprintf(out, "%zu samples", r->samples);
-    if (r->overlap_samples && o->allow_overlap) fprintf(out, ", of which calibration saw %zu (allowed)", r->overlap_samples);
-    else if (r->overlap_samples) fprintf(out, "; %zu more were used for calibration and dropped", r->overlap_samples);
+    if (r->overlap_samples) fprintf(out, ": %zu of %zu samples were used for calibration%s", r->overlap_samples, all,
+                                    o->allow_overlap ? " (allowed)" : " and dropped");
     fputs("\n\n", out);
     if (r->labelled) {
         fprintf(out, "accuracy     f32 %.4f%%, candidate %.4f%% (lost %zu, gained %zu)\n", 100 * (double)r->right_reference / n,
                 100 * (double)r->right_candidate / n, r->lost, r->gained);
-        fprintf(out, "drop         %.4f points, within %.4f and %.4f (%s)", 100 * r->drop, 100 * r->drop_lower, 100 * r->drop_upper, drop_method);
-        if (r->drop_limit - r->drop_limit == 0) fprintf(out, "; limit %.4f: %s", 100 * r->drop_limit, precinfer_verdict_string(r->drop_verdict));
+        fprintf(out, "drop         %.4f points, within %.4f and %.4f (%s)", 100 * r->drop, 100 * r->drop_lower,
+                100 * r->drop_upper, drop_method);
+        if (r->drop_limit - r->drop_limit == 0) fprintf(out, "; limit %.4f: %s", 100 * r->drop_limit,
+                                                        precinfer_verdict_string(r->drop_verdict));
         fputc('\n', out);
     }
-    fprintf(out, "agreement    %.4f%% same top-1, at least %.4f%%, at most %.4f%% (%s)", 100 * (double)r->agreed / n, 100 * r->agreement_lower,
+    fprintf(out, "agreement    %.4f%% same top-1, at least %.4f%%, at most %.4f%% (%s)", 100 * (double)r->agreed / n,
+            100 * r->agreement_lower,
             100 * r->agreement_upper, agreement_method);
-    if (o->min_agreement >= 0) fprintf(out, "; limit %.4f%%: %s", 100 * o->min_agreement, precinfer_verdict_string(r->agreement_verdict));
+    if (o->min_agreement >= 0) fprintf(out, "; limit %.4f%%: %s", 100 * o->min_agreement,
+                                       precinfer_verdict_string(r->agreement_verdict));
     fputc('\n', out);
 }
 
@@ -133,7 +139,8 @@ static void say_speed(FILE *out, const struct options *o, const struct evaluatio
         table_cell(&t, "%s", bytes_text((double)f->memory[i].workspace_bound_bytes, a[0]));
     }
     table_print(&t, out);
-    fprintf(out, "latency at batch %zu, %zu thread%s: %.2f times as fast as f32\n\n", f->batch, o->threads, o->threads > 1 ? "s" : "",
+    fprintf(out, "latency at batch %zu, %zu thread%s: %.2f times as fast as f32\n\n", f->batch, o->threads,
+            o->threads > 1 ? "s" : "",
             f->time[0].median / f->time[1].median);
 }
 
@@ -164,20 +171,21 @@ static void say_layers(FILE *out, const struct evaluation *e, const struct figur
 static void say_needed(FILE *out, const struct figures *f)
 {
     if (f->verdict != PRECINFER_UNDECIDED) return;
-    if (f->r.needed_samples > 0) fprintf(out, "about %lld samples would decide at the rates seen\n", (long long)f->r.needed_samples);
+    if (f->r.needed_samples > 0) fprintf(out, "about %lld samples would decide at the rates seen\n",
+                                         (long long)f->r.needed_samples);
     else fputs("samples that would decide: none at this rate\n", out);
 }
 
-/* Layers with weights that have no lowered form, or that stayed in f32. */
-static void say_strict(FILE *out, const struct options *o, const struct evaluation *e, const struct figures *f)
+void say_strict(FILE *out, const struct options *o, const precinfer_plan *plan, const char *breach)
 {
-    if (!o->strict) return;
-    if (e->breach) fprintf(out, "strict: layer '%s' did not run in the precision asked for\n", e->breach);
+    struct precinfer_plan_info p;
+    if (!o->strict || precinfer_plan_info(plan, &p)) return;
+    if (breach) fprintf(out, "strict: layer '%s' did not run in the precision asked for\n", breach);
     fputs("not lowered (no breach):", out);
     size_t n = 0;
-    for (size_t i = 0; i < f->p.layers; i++) {
+    for (size_t i = 0; i < p.layers; i++) {
         struct precinfer_layer l;
-        precinfer_plan_layer(e->candidate, i, &l);
+        precinfer_plan_layer(plan, i, &l);
         if (l.has_weights || l.precision != PRECINFER_PRECISION_F32) continue;
         fprintf(out, "%s %s (%s)", n++ ? "," : "", l.name, l.op);
     }
@@ -188,17 +196,19 @@ static int say(const struct options *o, const struct evaluation *e, const struct
 {
     FILE *out = text_out(o);
     char a[4][17];
-    fprintf(out, "%s against %s\nmodel %s, recipe %s, plan %s, data %s\n", plan_precision(e->candidate), e->model_path, hash_text(f->p.model_hash, a[0]),
+    fprintf(out, "%s against %s\nmodel %s, recipe %s, plan %s, data %s\n", plan_precision(e->candidate), e->model_path,
+            hash_text(f->p.model_hash, a[0]),
             hash_text(f->p.recipe_hash, a[1]), hash_text(f->p.plan_hash, a[2]), hash_text(f->r.data_hash, a[3]));
     say_accuracy(out, o, f);
     say_speed(out, o, e, f);
     say_layers(out, e, f);
     fputc('\n', out);
-    say_strict(out, o, e, f);
+    say_strict(out, o, e->candidate, e->breach);
     say_needed(out, f);
     fprintf(out, "verdict: %s", precinfer_verdict_string(f->verdict));
     if (o->min_agreement >= 0 || has_drop_limit(o)) fprintf(out, " (method: Clopper-Pearson bounds)");
-    if (f->r.overlap_samples && o->allow_overlap) fprintf(out, "; %zu of the samples were used for calibration", f->r.overlap_samples);
+    if (f->r.overlap_samples && o->allow_overlap) fprintf(out, "; %zu of %zu samples were used for calibration",
+                                                          f->r.overlap_samples, f->r.samples);
     fprintf(out, "\n%s\n", bounds_note);
     return flush_text(o);
 }
@@ -311,7 +321,8 @@ static int explain_verdict(const struct options *o, const struct evaluation *e, 
 {
     const struct precinfer_report_info *r = &f->r;
     if (f->verdict == PRECINFER_UNDECIDED) {
-        if (r->needed_samples > 0) snprintf(why, room, "%zu samples do not decide; about %lld would at the rates seen", r->samples, (long long)r->needed_samples);
+        if (r->needed_samples > 0) snprintf(why, room, "%zu samples do not decide; about %lld would at the rates seen",
+                                            r->samples, (long long)r->needed_samples);
         else snprintf(why, room, "%zu samples do not decide, and at this rate no number of them would", r->samples);
         return EXIT_UNDECIDED;
     }
@@ -319,7 +330,8 @@ static int explain_verdict(const struct options *o, const struct evaluation *e, 
     if (e->breach) snprintf(why, room, "--strict: layer '%s' did not run in the precision asked for", e->breach);
     else if (r->agreement_verdict == PRECINFER_FAIL)
         snprintf(why, room, "agreement is at most %.4f, the limit is %.4f", r->agreement_upper, o->min_agreement);
-    else snprintf(why, room, "at least %.4f points of accuracy are lost, the limit is %.4f", 100 * r->drop_lower, 100 * r->drop_limit);
+    else snprintf(why, room, "at least %.4f points of accuracy are lost, the limit is %.4f", 100 * r->drop_lower,
+                  100 * r->drop_limit);
     return EXIT_FAILED;
 }
 
@@ -327,8 +339,10 @@ int evaluate(const struct options *o, const struct evaluation *e, int *verdict, 
 {
     struct precinfer_error err;
     struct figures f = { 0 };
-    if (has_drop_limit(o) && !precinfer_data_labelled(e->data)) return fail(EXIT_USAGE, "labels missing", "--max-drop", "a drop in accuracy needs --labels");
-    int code = precinfer_compile(e->model->graph, NULL, NULL, &f.reference, &err) ? fail_input(&err, "cannot compile", e->model_path) : 0;
+    if (has_drop_limit(o) && !precinfer_data_labelled(e->data))
+        return fail(EXIT_USAGE, "labels missing", "--max-drop", "a drop in accuracy needs --labels");
+    int code = precinfer_compile(e->model->graph, NULL, NULL, &f.reference, &err)
+        ? fail_input(&err, "cannot compile", e->model_path) : 0;
     if (!code) code = compare(o, e, &f);
     if (!code) {
         f.layer_ns = need(f.p.layers, sizeof *f.layer_ns);

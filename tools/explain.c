@@ -13,7 +13,8 @@ static int each(void *user, size_t layer, const struct precinfer_layer *l, const
         if (e->any) { json_close(&e->j, ']'); json_close(&e->j, '}'); }
         e->any = 1;
         e->layer = layer;
-        fprintf(e->out, "%s (%s), %s: %s\n", l->name, l->op, precinfer_precision_string(l->precision), l->kernel ? l->kernel : "-");
+        fprintf(e->out, "%s (%s), %s: %s\n", l->name, l->op, precinfer_precision_string(l->precision),
+                l->kernel ? l->kernel : "-");
         json_open(&e->j, NULL, '{');
         json_string(&e->j, "name", l->name);
         json_string(&e->j, "op", l->op);
@@ -73,8 +74,10 @@ static int explain(const struct options *o, precinfer_context *ctx)
     int noisy = 0, code = load_model(ctx, o->files.items[0], &m);
     if (!code) code = check_shapes(o, &m);
     if (!code && m.plan && (o->nprecisions || o->stats))
-        code = fail(EXIT_USAGE, "option without use", o->nprecisions ? "--precision" : "--stats", "%s is a plan, whose precision is decided", m.path);
-    if (!code && m.graph) code = compile_at(o, ctx, &m, o->nprecisions ? o->precisions[0] : PRECINFER_PRECISION_F32, &plan, &noisy);
+        code = fail(EXIT_USAGE, "option without use", o->nprecisions ? "--precision" : "--stats",
+                    "%s is a plan, whose precision is decided", m.path);
+    if (!code && m.graph) code = compile_at(o, ctx, &m, o->nprecisions ? o->precisions[0] : PRECINFER_PRECISION_F32, &plan,
+                                            &noisy);
     if (code) { free_model(&m); return code; }
     const char *cpu = o->cpu ? o->cpu : precinfer_context_cpu(ctx);
     fprintf(e.out, "%s\n%s\n", cpu, noisy ? "int8: calibrated on seeded noise, as there is no --stats" : "");
@@ -83,7 +86,8 @@ static int explain(const struct options *o, precinfer_context *ctx)
     json_string(&e.j, "model", m.path);
     if (noisy) json_string(&e.j, "calibration", "seeded noise");
     json_open(&e.j, "nodes", '[');
-    if (precinfer_explain(m.plan ? m.plan : plan, o->cpu, o->cpu ? o->cpu_mask : NULL, each, &e, &err)) code = fail_input(&err, "cannot explain", o->cpu_mask ? "--cpu-mask" : m.path);
+    if (precinfer_explain(m.plan ? m.plan : plan, o->cpu, o->cpu ? o->cpu_mask : NULL, each, &e, &err))
+        code = fail_input(&err, "cannot explain", o->cpu_mask ? "--cpu-mask" : m.path);
     if (e.any) { json_close(&e.j, ']'); json_close(&e.j, '}'); }
     json_close(&e.j, ']');
     if (!code) code = flush_text(o);

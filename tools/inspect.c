@@ -67,11 +67,14 @@ static void show_plan(struct view *v, const struct model *m)
     struct precinfer_plan_info p;
     char h[3][17], s[400];
     precinfer_plan_info(m->plan, &p);
-    fprintf(v->out, "%s: plan %s%s%s, %s\nmodel %s, recipe %s\nweights %s, as the kernels lay them out ", v->path, hash_text(p.plan_hash, h[0]),
-            p.rejected ? ", REJECTED" : "", p.other_host ? ", made on another CPU" : "", plan_precision(m->plan), hash_text(p.model_hash, h[1]),
+    fprintf(v->out, "%s: plan %s%s%s, %s\nmodel %s, recipe %s\nweights %s, as the kernels lay them out ", v->path,
+            hash_text(p.plan_hash, h[0]),
+            p.rejected ? ", REJECTED" : "", p.other_host ? ", made on another CPU" : "", plan_precision(m->plan),
+                hash_text(p.model_hash, h[1]),
             hash_text(p.recipe_hash, h[2]), bytes_text((double)p.weights_bytes, s));
     fprintf(v->out, "%s\n", bytes_text((double)p.packed_bytes, s));
-    fprintf(v->out, "calibrated on %zu samples, preprocessing: %s\n", p.calibration_samples, pre_text(&p.preprocessing, s, sizeof s));
+    fprintf(v->out, "calibrated on %zu samples, preprocessing: %s\n", p.calibration_samples,
+            pre_text(&p.preprocessing, s, sizeof s));
     json_string(&v->j, "kind", "plan");
     json_hash(&v->j, "model_hash", p.model_hash);
     json_hash(&v->j, "recipe_hash", p.recipe_hash);
@@ -116,7 +119,8 @@ static int show_stats(struct view *v)
     char h[2][17], pre[400];
     if (precinfer_stats_load(v->ctx, v->path, &stats, &err)) return fail_input(&err, "cannot load the statistics", v->path);
     precinfer_stats_info(stats, &s);
-    fprintf(v->out, "%s: statistics of %zu samples\nmodel %s, data %s, preprocessing: %s\n\n", v->path, s.samples, hash_text(s.model_hash, h[0]),
+    fprintf(v->out, "%s: statistics of %zu samples\nmodel %s, data %s, preprocessing: %s\n\n", v->path, s.samples,
+            hash_text(s.model_hash, h[0]),
             hash_text(s.data_hash, h[1]), pre_text(&s.preprocessing, pre, sizeof pre));
     json_string(&v->j, "kind", "statistics");
     json_hash(&v->j, "model_hash", s.model_hash);
@@ -154,7 +158,8 @@ static int show_recipe(struct view *v)
     if (precinfer_recipe_load(v->ctx, v->path, &recipe, &err)) return fail_input(&err, "cannot load the recipe", v->path);
     precinfer_recipe_info(recipe, &r);
     fprintf(v->out, "%s: recipe %s for model %s\n%zu nodes with weights, %zu quantized values, preprocessing: %s\n\n", v->path,
-            hash_text(r.hash, h[0]), hash_text(r.model_hash, h[1]), r.nodes, r.values, pre_text(&r.preprocessing, pre, sizeof pre));
+            hash_text(r.hash, h[0]), hash_text(r.model_hash, h[1]), r.nodes, r.values,
+                pre_text(&r.preprocessing, pre, sizeof pre));
     json_string(&v->j, "kind", "recipe");
     json_hash(&v->j, "model_hash", r.model_hash);
     json_hash(&v->j, "recipe_hash", r.hash);
@@ -233,9 +238,11 @@ static int show_array(struct view *v)
         if (x > hi) hi = x;
         sum += x;
     }
-    fprintf(v->out, "%s: array of %s, %s, %zu elements, %zu bytes\n", v->path, precinfer_dtype_string(t.dtype), dims_text(t.rank, t.dims, NULL, s, sizeof s), n,
+    fprintf(v->out, "%s: array of %s, %s, %zu elements, %zu bytes\n", v->path, precinfer_dtype_string(t.dtype),
+            dims_text(t.rank, t.dims, NULL, s, sizeof s), n,
             n * precinfer_dtype_size(t.dtype));
-    const struct precinfer_io io = { .rank = t.rank, .dims = { t.dims[0], t.dims[1], t.dims[2], t.dims[3], t.dims[4], t.dims[5], t.dims[6], t.dims[7] } };
+    const struct precinfer_io io = { .rank = t.rank, .dims = { t.dims[0], t.dims[1], t.dims[2], t.dims[3], t.dims[4], t.dims[5],
+                                                               t.dims[6], t.dims[7] } };
     json_string(&v->j, "kind", "array");
     json_string(&v->j, "dtype", precinfer_dtype_string(t.dtype));
     json_dims(&v->j, "shape", &io);

@@ -12,10 +12,11 @@
 struct host { struct pool *pool; int quiet; };
 static struct host host;                            /* one context a process                                     */
 
+/* "precinfer: " begins the one line of a failure alone. */
 static void say(void *user, enum precinfer_log_level level, const char *line)
 {
     const struct host *h = user;
-    if (!h->quiet) fprintf(stderr, "precinfer: %s: %s\n", level == PRECINFER_LOG_WARNING ? "warning" : "note", line);
+    if (!h->quiet) fprintf(stderr, "%s: %s\n", level == PRECINFER_LOG_WARNING ? "warning" : "note", line);
 }
 static void parallel(void *user, size_t n, void (*body)(void *arg, size_t i), void *arg)
 {
@@ -99,10 +100,13 @@ static int load(precinfer_context *ctx, const char *path, int plans, struct mode
     *m = (struct model){ .path = path };
     const int code = kind_of(path, &m->kind);
     if (code) return code;
-    if (m->kind == KIND_PLAN && !plans) return fail(EXIT_USAGE, "cannot load the model", path, "it is a plan; an .onnx model is wanted here");
+    if (m->kind == KIND_PLAN && !plans) return fail(EXIT_USAGE, "cannot load the model", path,
+                                                    "it is a plan; an .onnx model is wanted here");
     if (m->kind != KIND_PLAN && m->kind != KIND_ONNX)
-        return fail(EXIT_USAGE, "cannot load the model", path, "it is %s; %s is wanted here", kind_name(m->kind), plans ? "a model or plan" : "a model");
-    const int status = m->kind == KIND_PLAN ? precinfer_plan_load(ctx, path, NULL, &m->plan, &err) : precinfer_graph_load(ctx, path, &m->graph, &err);
+        return fail(EXIT_USAGE, "cannot load the model", path, "it is %s; %s is wanted here", kind_name(m->kind),
+                    plans ? "a model or plan" : "a model");
+    const int status = m->kind == KIND_PLAN ? precinfer_plan_load(ctx, path, NULL, &m->plan, &err)
+        : precinfer_graph_load(ctx, path, &m->graph, &err);
     return status ? fail_input(&err, m->kind == KIND_PLAN ? "cannot load the plan" : "cannot load the model", path) : 0;
 }
 
@@ -123,7 +127,8 @@ void free_model(struct model *m)
 }
 
 size_t model_inputs(const struct model *m) { return m->plan ? precinfer_plan_inputs(m->plan) : precinfer_graph_inputs(m->graph); }
-size_t model_outputs(const struct model *m) { return m->plan ? precinfer_plan_outputs(m->plan) : precinfer_graph_outputs(m->graph); }
+size_t model_outputs(const struct model *m) { return m->plan ? precinfer_plan_outputs(m->plan)
+                                              : precinfer_graph_outputs(m->graph); }
 void model_input(const struct model *m, size_t i, struct precinfer_io *io)
 {
     if (m->plan) precinfer_plan_input_info(m->plan, i, io);
@@ -146,7 +151,8 @@ int refuse_rejected(const struct options *o, const struct model *m)
 {
     struct precinfer_plan_info info;
     if (!m->plan || o->force || precinfer_plan_info(m->plan, &info) || !info.rejected) return 0;
-    return fail(EXIT_USAGE, "rejected plan", m->path, "it did not pass its gate when it was converted; --force takes it all the same");
+    return fail(EXIT_USAGE, "rejected plan", m->path,
+                "it did not pass its gate when it was converted; --force takes it all the same");
 }
 
 const char *plan_precision(const precinfer_plan *plan)
@@ -197,7 +203,8 @@ int check_shapes(const struct options *o, const struct model *m)
         if (i == model_inputs(m)) return fail(EXIT_USAGE, "wrong value", "--shape", "the model has no input '%s'", s->input);
         int bad = s->rank != io.rank;
         for (int d = 0; d < io.rank && !bad; d++) bad = io.dims[d] >= 0 && io.dims[d] != s->dims[d];
-        if (bad) return fail(EXIT_USAGE, "wrong value", "--shape", "'%s' does not fit the input, which is %s", o->shape_texts.items[k],
+        if (bad) return fail(EXIT_USAGE, "wrong value", "--shape", "'%s' does not fit the input, which is %s",
+                             o->shape_texts.items[k],
                              dims_text(io.rank, io.dims, io.symbols, want, sizeof want));
     }
     return 0;
@@ -210,7 +217,8 @@ static int is_batch(const struct model *m, const struct precinfer_io *io)
     if (!io->rank || io->dims[0] >= 0) return 0;
     for (size_t i = 0; i < model_inputs(m); i++) {
         model_input(m, i, &first);
-        if (first.rank && first.dims[0] < 0) return !first.symbols[0] || !io->symbols[0] || !strcmp(first.symbols[0], io->symbols[0]);
+        if (first.rank && first.dims[0] < 0) return !first.symbols[0] || !io->symbols[0]
+            || !strcmp(first.symbols[0], io->symbols[0]);
     }
     return 0;
 }
@@ -276,7 +284,8 @@ int make_noise(const struct options *o, const struct model *m, size_t batch, str
         *t = (struct precinfer_tensor){ .dtype = io.dtype, .rank = s.rank };
         double n = (double)precinfer_dtype_size(io.dtype);
         for (int d = 0; d < s.rank; d++) n *= (double)(t->dims[d] = s.dims[d]);
-        if (n > 1e13) { free_noise(noise); return fail(EXIT_USAGE, "shape too large", "--shape", "input '%s' would be %.3g bytes", io.name, n); }
+        if (n > 1e13) { free_noise(noise); return fail(EXIT_USAGE, "shape too large", "--shape",
+                                                       "input '%s' would be %.3g bytes", io.name, n); }
         t->data = need((size_t)n + 1, 1);
         if (!t->data) { free_noise(noise); return EXIT_BROKEN; }
         fill(t, &noise->state);
@@ -330,7 +339,8 @@ int compile_at(const struct options *o, precinfer_context *ctx, const struct mod
     precinfer_recipe *recipe = NULL;
     if (precision == PRECINFER_PRECISION_INT8) {
         int code = 0;
-        if (o->stats) code = precinfer_stats_load(ctx, o->stats, &stats, &err) ? fail_input(&err, "cannot load the statistics", o->stats) : 0;
+        if (o->stats) code = precinfer_stats_load(ctx, o->stats, &stats, &err)
+            ? fail_input(&err, "cannot load the statistics", o->stats) : 0;
         else { code = calibrate_on_noise(o, m, &stats); *noisy = 1; }
         if (code) return code;
     }

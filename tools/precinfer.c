@@ -5,7 +5,8 @@
 
 static const struct { const char *name; enum command command; int (*run)(const struct options *o); } commands[] = {
     { "calibrate", CALIBRATE, run_calibrate }, { "convert", CONVERT, run_convert }, { "verify", VERIFY, run_verify },
-    { "run", RUN, run_run }, { "explain", EXPLAIN, run_explain }, { "inspect", INSPECT, run_inspect }, { "bench", BENCH, run_bench },
+    { "run", RUN, run_run }, { "explain", EXPLAIN, run_explain }, { "inspect", INSPECT, run_inspect },
+        { "bench", BENCH, run_bench },
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
@@ -36,7 +37,8 @@ int main(int argc, char **argv)
     /* A failed write is an exit code, not a death. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    if (argc < 2) return fail(EXIT_USAGE, "command missing", NULL, "calibrate, convert, verify, run, explain, inspect or bench; --help tells more");
+    if (argc < 2) return fail(EXIT_USAGE, "command missing", NULL,
+                              "calibrate, convert, verify, run, explain, inspect or bench; --help tells more");
     for (int i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (!strcmp(argv[i], "--help")) { print_help(stdout, 0); return said(); }
         if (!strcmp(argv[i], "--version")) { printf("precinfer %s\n", precinfer_version()); return said(); }

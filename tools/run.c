@@ -37,7 +37,8 @@ static int split(const struct job *job, int input, const char *text, size_t *i, 
     *i = n;
     *path = text;
     if (!eq || (input && !access(text, F_OK))) return 0;
-    return fail(EXIT_USAGE, "wrong name", input ? "--input" : "--output", "the model has no %s '%.*s'", input ? "input" : "output", (int)(eq - text), text);
+    return fail(EXIT_USAGE, "wrong name", input ? "--input" : "--output", "the model has no %s '%.*s'",
+                input ? "input" : "output", (int)(eq - text), text);
 }
 
 /* Named ones first, so that those without a name fill what is left. */
@@ -70,7 +71,8 @@ static size_t bytes_of(const struct precinfer_tensor *t)
 }
 
 /* An array of another type, or --raw: the data reader makes the model's input of it. */
-static int read_raw(const struct options *o, struct job *job, const struct precinfer_io *io, const struct precinfer_preprocessing *pre, int stored,
+static int read_raw(const struct options *o, struct job *job, const struct precinfer_io *io,
+                    const struct precinfer_preprocessing *pre, int stored,
                     struct binding *b, size_t samples)
 {
     struct precinfer_error err;
@@ -92,7 +94,8 @@ static int read_raw(const struct options *o, struct job *job, const struct preci
     return code;
 }
 
-static int is_float(enum precinfer_dtype t) { return t == PRECINFER_F32 || t == PRECINFER_F16 || t == PRECINFER_BF16 || t == PRECINFER_F64; }
+static int is_float(enum precinfer_dtype t) { return t == PRECINFER_F32 || t == PRECINFER_F16 || t == PRECINFER_BF16
+                                              || t == PRECINFER_F64; }
 
 static int any_float(const struct job *job)
 {
@@ -118,11 +121,16 @@ static int read_input(const struct options *o, struct job *job, size_t i, const 
     if (kind != KIND_NPY) return fail(EXIT_USAGE, "cannot use the array", b->path, "it is no .npy file");
     if (precinfer_npy_load(job->ctx, b->path, &t, &err)) return fail_input(&err, "cannot read the array", b->path);
     const int own = t.dtype == io.dtype, flags = o->pre_flags != 0;
-    if (flags && !any_float(job)) code = fail(EXIT_USAGE, "preprocessing does not apply", b->path, "input '%s' is %s, which is never normalised", io.name, precinfer_dtype_string(io.dtype));
+    if (flags && !any_float(job)) code = fail(EXIT_USAGE, "preprocessing does not apply", b->path,
+                                              "input '%s' is %s, which is never normalised", io.name,
+                                                  precinfer_dtype_string(io.dtype));
     if (!code && own && is_float(io.dtype) && flags && !o->raw)
-        code = fail(EXIT_USAGE, "preprocessing does not apply", b->path, "it is %s, as input '%s' is, and is taken as it is (--raw says otherwise)",
+        code = fail(EXIT_USAGE, "preprocessing does not apply", b->path,
+                    "it is %s, as input '%s' is, and is taken as it is (--raw says otherwise)",
                     precinfer_dtype_string(io.dtype), io.name);
-    if (!code && own && !(o->raw && is_float(io.dtype))) { b->t = t; b->loaded = 1; return 0; }
+    /* (N,H,W) for one channel goes through the reader, as data does everywhere */
+    const int as_is = own && !(o->raw && is_float(io.dtype)) && !(t.rank == 3 && io.rank == 4 && t.dims[0]);
+    if (!code && as_is) { b->t = t; b->loaded = 1; return 0; }
     const size_t samples = t.rank ? (size_t)t.dims[0] : 0;
     precinfer_array_free(job->ctx, &t);
     return code ? code : read_raw(o, job, &io, pre, stored, b, samples);
@@ -158,9 +166,11 @@ static int plan_batches(const struct options *o, struct job *job)
         if (!io.rank || t->rank != io.rank || io.dims[0] < 1 || t->dims[0] == io.dims[0]) continue;
         const size_t fixed = (size_t)io.dims[0], n = (size_t)t->dims[0];
         if (!n || n % fixed)
-            return fail(EXIT_USAGE, "array does not fit", job->in[i].path, "its length %zu is no multiple of the model's fixed batch of %zu", n, fixed);
+            return fail(EXIT_USAGE, "array does not fit", job->in[i].path,
+                        "its length %zu is no multiple of the model's fixed batch of %zu", n, fixed);
         if (job->batch && n / fixed != job->samples / job->batch)
-            return fail(EXIT_USAGE, "arrays do not fit", job->in[i].path, "input '%s' is %zu batches, another %zu", io.name, n / fixed, job->samples / job->batch);
+            return fail(EXIT_USAGE, "arrays do not fit", job->in[i].path, "input '%s' is %zu batches, another %zu", io.name,
+                        n / fixed, job->samples / job->batch);
         job->in[i].batched = 1;
         job->samples = n;
         job->batch = fixed;
@@ -173,7 +183,11 @@ static int plan_batches(const struct options *o, struct job *job)
     return fail(EXIT_USAGE, "wrong value", "--batch", "the model's batch is fixed, not %zu", o->batch);
 }
 
-static size_t parts(const struct job *job) { return job->batch ? (job->samples + job->batch - 1) / job->batch : 1; }
+/* An empty array is one batch of nothing, so that the outputs have their shapes. */
+static size_t parts(const struct job *job)
+{
+    return job->batch && job->samples ? (job->samples + job->batch - 1) / job->batch : 1;
+}
 
 /* A batched input's share of its array: batches of different inputs may differ in length where they are fixed. */
 static struct precinfer_tensor part_of(const struct job *job, size_t i, size_t part)
@@ -196,7 +210,8 @@ static int keep(struct result *r, const struct precinfer_tensor *t)
     const size_t bytes = bytes_of(t);
     int bad = r->parts && (!t->rank || t->rank != r->t.rank);
     for (int d = 1; r->parts && d < t->rank && !bad; d++) bad = t->dims[d] != r->t.dims[d];
-    if (bad) return fail(EXIT_USAGE, "outputs cannot be joined", r->io.name, "it is not one shape a batch with a first dimension: run it in one batch");
+    if (bad) return fail(EXIT_USAGE, "outputs cannot be joined", r->io.name,
+                         "it is not one shape a batch with a first dimension: run it in one batch");
     if (r->bytes + bytes > r->room) {
         r->room = 2 * r->bytes + bytes;
         void *more = realloc(r->data, r->room);
@@ -232,7 +247,8 @@ static int run_parts(const struct options *o, struct job *job)
         for (size_t i = 0; i < job->nout && !code; i++) {
             struct precinfer_tensor t;
             if (!job->out[i].path) continue;
-            if (precinfer_session_value(s, job->out[i].io.name, &t, &err)) code = fail_input(&err, "cannot read the output", job->out[i].io.name);
+            if (precinfer_session_value(s, job->out[i].io.name, &t, &err))
+                code = fail_input(&err, "cannot read the output", job->out[i].io.name);
             else code = keep(&job->out[i], &t);
         }
         progress_show(&progress, NULL, part + 1, 0);

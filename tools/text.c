@@ -19,10 +19,8 @@ int fail(int code, const char *what, const char *where, const char *why, ...)
     fflush(stdout);
     fputs("precinfer: ", stderr);
     put_clean(what);
-    if (where) {
-        fputs(", ", stderr);
-        put_clean(where);
-    }
+    fputs(", ", stderr);
+    put_clean(where ? where : code == EXIT_USAGE ? "command line" : "this process");
     fputs(", ", stderr);
     put_clean(text);
     fputc('\n', stderr);
@@ -109,7 +107,8 @@ const char *pre_text(const struct precinfer_preprocessing *p, char *s, size_t n)
     at += (size_t)snprintf(s, n, "divide %g", (double)p->divide);
     for (int what = 0; what < 2 && p->channels > 0; what++)
         for (int i = 0; i < p->channels && at < n; i++)
-            at += (size_t)snprintf(s + at, n - at, "%s%g", i ? "," : what ? ", std " : ", mean ", (double)(what ? p->std[i] : p->mean[i]));
+            at += (size_t)snprintf(s + at, n - at, "%s%g", i ? "," : what ? ", std " : ", mean ",
+                                   (double)(what ? p->std[i] : p->mean[i]));
     if (at < n) snprintf(s + at, n - at, ", layout %s", layouts[(unsigned)p->layout % 3]);
     return s;
 }

@@ -139,7 +139,8 @@ int measure_layers(const precinfer_plan *plan, const struct precinfer_tensor *in
     const uint64_t start = now_ns();
     size_t n = 0;
     while (!code && n < most && (n < 5 || now_ns() - start < 2000000000)) {
-        if (precinfer_session_run(s, &err) || precinfer_session_times(s, last, info.layers, &err)) code = fail_input(&err, "cannot run", NULL);
+        if (precinfer_session_run(s, &err) || precinfer_session_times(s, last, info.layers, &err))
+            code = fail_input(&err, "cannot run", NULL);
         for (size_t i = 0; i < info.layers && !code; i++) times[i * most + n] = (double)last[i];
         n++;
     }

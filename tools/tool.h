@@ -18,7 +18,7 @@
 enum { EXIT_PASS = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNDECIDED = 3, EXIT_BROKEN = 4 };
 
 /* ---------------------------------------------------------------- text.c */
-/* "precinfer: what, where, why" on stderr, one line whatever the strings hold; returns the code. where may be NULL. */
+/* "precinfer: what, where, why" on stderr, one line whatever the strings hold; returns the code. where may be NULL: the command line. */
 int fail(int code, const char *what, const char *where, const char *why, ...) __attribute__((format(printf, 4, 5)));
 /* The same for what the library said of something that was read (2), or written (4). Memory is always 4. */
 int fail_input(const struct precinfer_error *err, const char *what, const char *where);
@@ -159,6 +159,8 @@ struct evaluation {
     precinfer_data *data;
     const char *model_path, *breach;    /* breach: a layer that --strict names; NULL                             */
 };
+/* With --strict: the breach, and the layers that have no lowered form, which are none. */
+void say_strict(FILE *out, const struct options *o, const precinfer_plan *plan, const char *breach);
 /* Everything from the run over the data to table and JSON (written). *verdict is an exit code: 0, 1 or 3; its line is
  * left to the caller in `why`. Returns 0, or the exit code of what broke. */
 int evaluate(const struct options *o, const struct evaluation *e, int *verdict, char *why, size_t room);

@@ -9,7 +9,8 @@ static int verify(const struct options *o, precinfer_context *ctx)
     struct precinfer_plan_info info;
     char why[300];
     int stored, verdict = 0, code = load_model(ctx, o->files.items[0], &plan);
-    if (!code && !plan.plan) code = fail(EXIT_USAGE, "cannot load the plan", o->files.items[0], "it is a model; verify takes a plan");
+    if (!code && !plan.plan) code = fail(EXIT_USAGE, "cannot load the plan", o->files.items[0],
+                                         "it is a model; verify takes a plan");
     if (!code) code = load_graph(ctx, o->reference, &reference.graph);
     if (!code) code = check_shapes(o, &reference);
     if (!code && !precinfer_plan_info(plan.plan, &info) && info.model_hash != precinfer_graph_hash(reference.graph))
@@ -23,7 +24,8 @@ static int verify(const struct options *o, precinfer_context *ctx)
     e.candidate = plan.plan;
     if (!code) code = evaluate(o, &e, &verdict, why, sizeof why);
     precinfer_data_free(e.data);
-    if (!code && verdict) code = fail(verdict, verdict == EXIT_FAILED ? "the plan failed" : "not enough samples", o->files.items[0], "%s", why);
+    if (!code && verdict) code = fail(verdict, verdict == EXIT_FAILED ? "the plan failed" : "not enough samples",
+                                      o->files.items[0], "%s", why);
     free_model(&plan);
     free_model(&reference);
     return code;

@@ -11,7 +11,7 @@ static void tile(const struct pi_tile *t, size_t mr)                            
     for (size_t r = 0; r < t->m; r++)                                                                                   \
         for (size_t j0 = 0; j0 < t->n; j0 += NR) {                                                                      \
             const size_t panel = j0 / NR, n = t->n - j0 < NR ? t->n - j0 : NR;                                          \
-            TYPE sum[NR] = { 0 }, *acc = (TYPE *)t->acc + (t->acc ? r * t->ldacc + j0 : 0);                             \
+            TYPE sum[NR] = { 0 }, *acc = t->acc ? (TYPE *)t->acc + r * t->ldacc + j0 : NULL;                            \
             if (!(t->flags & PI_FIRST)) memcpy(sum, acc, sizeof sum);                                                   \
             for (size_t s = 0; s < t->segs; s++)                                                                        \
                 product(sum, (const char *)t->a[s * mr + r] + (ptrdiff_t)panel * t->a_panel,                            \

@@ -17,7 +17,7 @@ struct precinfer_data {
     struct pi_files files;
     size_t *start;                      /* sample numbers at which files begin; one more than there are files     */
     size_t first, end, at, batch;
-    int labelled;
+    int labelled, raw;                  /* raw: some array is preprocessed                                        */
     struct pi_map label_map;            /* of --labels                                                           */
     struct pi_npy label_npy;
     size_t part_index;
@@ -128,6 +128,7 @@ static int scan_part(struct precinfer_data *d, size_t i, int own_labels, struct 
     pi_part_close(&part);
     if (status) return pi_prefix(err, status, "%s", d->files.paths[i]);
     if (!own_labels) d->labelled = has;
+    for (size_t k = 0; k < d->ninputs; k++) d->raw |= feed[k].how == PI_FEED_PREPROCESS;
     return pi_add_size(d->start[i], samples, &d->start[i + 1]) ? pi_no_memory(err, SIZE_MAX) : 0;
 }
 
@@ -213,6 +214,7 @@ void pi_data_free(precinfer_data *d)
 void pi_data_rewind(precinfer_data *d) { d->at = d->first; }
 size_t pi_data_samples(const precinfer_data *d) { return d->end - d->first; }
 int pi_data_labelled(const precinfer_data *d) { return d->labelled; }
+int pi_data_raw(const precinfer_data *d) { return d->raw; }
 
 /* ------------------------------------------------------------------------------------------------ reading */
 

@@ -10,5 +10,6 @@ int pi_data_next(precinfer_data *d, struct precinfer_batch *batch, struct precin
 void pi_data_rewind(precinfer_data *d);
 size_t pi_data_samples(const precinfer_data *d);
 int pi_data_labelled(const precinfer_data *d);
+int pi_data_raw(const precinfer_data *d);
 void pi_data_free(precinfer_data *d);
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../base/error.h"
@@ -174,19 +175,23 @@ static char *joined(const struct pi_allocator *a, const char *s, const char *tai
     return r;
 }
 
-/* A name that nobody has beside the target; the mode of a file that is replaced is kept. */
-static int open_temporary(struct pi_file *f, const struct stat *old, struct precinfer_error *err)
+/* A name that nobody has beside the target. */
+static int name_temporary(struct pi_file *f, unsigned i, struct precinfer_error *err)
+{
+    char tail[48];
+    snprintf(tail, sizeof tail, ".%ld.%u.tmp", (long)getpid(), i);
+    f->temporary = joined(f->a, f->target, tail);
+    return f->temporary ? PRECINFER_OK : pi_no_memory(err, strlen(f->target) + sizeof tail);
+}
+
+static int open_named(struct pi_file *f, mode_t mode, int keep_mode, struct precinfer_error *err)
 {
     for (unsigned i = 0; i < 1000; i++) {
-        char tail[48];
-        snprintf(tail, sizeof tail, ".%ld.%u.tmp", (long)getpid(), i);
-        f->temporary = joined(f->a, f->target, tail);
-        if (!f->temporary)
-            return pi_no_memory(err, strlen(f->target) + sizeof tail);
+        PI_TRY(name_temporary(f, i, err));
         f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd >= 0) {
-            if (old)
-                (void)!fchmod(f->fd, old->st_mode & 07777);     /* a file system without modes is no reason to fail */
+            if (keep_mode)
+                (void)!fchmod(f->fd, mode & 07777);     /* a file system without modes is no reason to fail */
             return PRECINFER_OK;
         }
         const int error = errno;
@@ -196,6 +201,66 @@ static int open_temporary(struct pi_file *f, const struct stat *old, struct prec
             return fail(err, PRECINFER_IO, f->path, "cannot create", error);
     }
     return fail(err, PRECINFER_IO, f->path, "cannot create", EEXIST);
+}
+
+/* A file without a name, in the target's directory: whatever ends the process before pi_file_commit leaves nothing
+ * behind. Not every file system has them, and its name will come through /proc. */
+static int open_nameless(struct pi_file *f, const struct stat *old)
+{
+    const char *slash = strrchr(f->target, '/');
+    const size_t n = slash ? (size_t)(slash - f->target) + 1 : 1;
+    char directory[PATH_MAX];
+    if (n >= sizeof directory || access("/proc/self/fd", X_OK))
+        return 0;
+    memcpy(directory, slash ? f->target : ".", n);
+    directory[n] = 0;
+    f->fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+    if (f->fd >= 0 && old)
+        (void)!fchmod(f->fd, old->st_mode & 07777);
+    return f->fd >= 0;
+}
+
+/* Where a nameless file can be had, but not be linked. */
+static int copy_to_named(struct pi_file *f, struct precinfer_error *err)
+{
+    struct stat st = {0};
+    const int from = f->fd;
+    off_t at = 0;
+    ssize_t n = 0;
+    fstat(from, &st);
+    int status = open_named(f, st.st_mode, 1, err);
+    while (!status && (n = sendfile(f->fd, from, &at, (size_t)1 << 30)) > 0) {
+    }
+    if (!status && (n < 0 || fsync(f->fd)))
+        status = fail(err, PRECINFER_IO, f->path, "cannot write", errno);
+    if (f->fd != from)
+        close(from);
+    return status;
+}
+
+/* The nameless file, written and flushed, gets its temporary name, for the moment until it is renamed. */
+static int give_name(struct pi_file *f, struct precinfer_error *err)
+{
+    char from[40];
+    snprintf(from, sizeof from, "/proc/self/fd/%d", f->fd);
+    for (unsigned i = 0; i < 1000; i++) {
+        PI_TRY(name_temporary(f, i, err));
+        if (!linkat(AT_FDCWD, from, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW))
+            return PRECINFER_OK;
+        const int error = errno;
+        pi_free(f->a, f->temporary);
+        f->temporary = NULL;
+        if (error != EEXIST)
+            break;
+    }
+    return copy_to_named(f, err);
+}
+
+/* What the process itself has open, by its number. */
+static int is_open_already(const char *path)
+{
+    return !strcmp(path, "/dev/stdout") || !strcmp(path, "/dev/stderr") || !strncmp(path, "/dev/fd/", 8)
+        || !strncmp(path, "/proc/self/fd/", 14);
 }
 
 int pi_file_open(const struct pi_allocator *a, const char *path, struct pi_file *f, struct precinfer_error *err)
@@ -212,14 +277,14 @@ int pi_file_open(const struct pi_allocator *a, const char *path, struct pi_file 
         status = pi_no_memory(err, strlen(path) + 1);
     else if (exists && S_ISDIR(st.st_mode))
         status = fail(err, PRECINFER_IO, path, "cannot write", EISDIR);
-    else if (exists && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5))) {
+    else if (exists && (!S_ISREG(st.st_mode) || is_open_already(path))) {
         /* /dev/stdout may be a regular file that the shell has open: what it holds already stays. */
         f->in_place = 1;
         f->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
         if (f->fd < 0)
             status = fail(err, PRECINFER_IO, path, "cannot open for writing", errno);
     } else
-        status = open_temporary(f, exists ? &st : NULL, err);
+        status = open_nameless(f, exists ? &st : NULL) ? PRECINFER_OK : open_named(f, exists ? st.st_mode : 0, exists, err);
     if (status)
         pi_file_drop(f);
     return status;
@@ -269,6 +334,8 @@ int pi_file_commit(struct pi_file *f, struct precinfer_error *err)
         return pi_fail(err, PRECINFER_INVALID, "finishing a file that is not open");
     if (!f->in_place && fsync(f->fd))
         status = fail(err, PRECINFER_IO, f->path, "cannot flush", errno);
+    if (!status && !f->in_place && !f->temporary)
+        status = give_name(f, err);
     const int fd = f->fd;
     f->fd = -1;
     if (close(fd) && !status)

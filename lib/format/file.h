@@ -6,7 +6,8 @@
 
 /* The whole file into a block of the allocator (pi_free it). Pipes are read to their end. A missing file is
  * PRECINFER_NOT_FOUND, anything else PRECINFER_IO; both name the path. */
-int pi_file_read(const struct pi_allocator *a, const char *path, unsigned char **bytes, size_t *size, struct precinfer_error *err);
+int pi_file_read(const struct pi_allocator *a, const char *path, unsigned char **bytes, size_t *size,
+                 struct precinfer_error *err);
 
 /* Bytes from..from+size of a regular file into `to`. *total is the file's size (NULL allowed), also on failure by range.
  * A range past the end is PRECINFER_MALFORMED. */

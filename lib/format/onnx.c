@@ -31,7 +31,8 @@ static int read_versions(struct reader *r)
     const Onnx__ModelProto *m = r->model;
     int64_t opset = 0;
     if (m->ir_version < 3)
-        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "the model's format version is %lld, from 3 on are covered", (long long)m->ir_version);
+        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "the model's format version is %lld, from 3 on are covered",
+                       (long long)m->ir_version);
     if (!m->graph)
         return pi_fail(r->err, PRECINFER_MALFORMED, "the model has no graph");
     if (m->n_training_info)
@@ -108,7 +109,8 @@ static int add_tensor(struct reader *r, const char *name, Onnx__TensorProto *fro
     return add_block(r, name, &t, value);
 }
 
-static int add_numbers(struct reader *r, const char *name, enum pi_type type, int rank, const void *data, size_t count, int *value)
+static int add_numbers(struct reader *r, const char *name, enum pi_type type, int rank, const void *data, size_t count,
+                       int *value)
 {
     struct pi_tensor t = {.data = (void *)(uintptr_t)data, .type = (uint8_t)type, .rank = rank, .dims = {(int64_t)count}};
     pi_row_major(&t);
@@ -130,7 +132,8 @@ static int add_constant_node(struct reader *r, const Onnx__NodeProto *n, int *va
         return add_numbers(r, name, PI_F32, 1, a->floats, a->n_floats, value);
     if (!strcmp(kind, "value_ints"))
         return add_numbers(r, name, PI_S64, 1, a->ints, a->n_ints, value);
-    return pi_fail(r->err, PRECINFER_UNSUPPORTED, "node '%s' (Constant): attribute '%s' is not covered", *text(n->name) ? n->name : name,
+    return pi_fail(r->err, PRECINFER_UNSUPPORTED, "node '%s' (Constant): attribute '%s' is not covered",
+                   *text(n->name) ? n->name : name,
                    kind);
 }
 
@@ -181,11 +184,13 @@ static int read_input(struct reader *r, const Onnx__ValueInfoProto *v)
     if (!type)
         return pi_fail(r->err, PRECINFER_UNSUPPORTED, "input '%s' is no tensor", name);
     if (pi_onnx_type(type->elem_type) == PI_NONE)
-        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "input '%s' is %s, which is not covered", name, pi_onnx_type_name(type->elem_type));
+        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "input '%s' is %s, which is not covered", name,
+                       pi_onnx_type_name(type->elem_type));
     if (!type->shape)
         return pi_fail(r->err, PRECINFER_UNSUPPORTED, "input '%s' has no shape: the number of dimensions must be known", name);
     if (type->shape->n_dim > PI_MAX_RANK)
-        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "input '%s' has %zu dimensions, at most %d are covered", name, type->shape->n_dim,
+        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "input '%s' has %zu dimensions, at most %d are covered", name,
+                       type->shape->n_dim,
                        PI_MAX_RANK);
     for (size_t i = 0; i < type->shape->n_dim; i++) {
         dims[i] = read_dim(r, type->shape->dim[i]);
@@ -220,15 +225,18 @@ static int is_local_function(const struct reader *r, const Onnx__NodeProto *n)
 static int check_domain(struct reader *r, const Onnx__NodeProto *n, const char *name)
 {
     if (is_local_function(r, n))
-        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "node '%s': %s is a function of the model's own, which is not covered", name,
+        return pi_fail(r->err, PRECINFER_UNSUPPORTED, "node '%s': %s is a function of the model's own, which is not covered",
+                       name,
                        text(n->op_type));
     if (is_default_domain(n->domain))
         return PRECINFER_OK;
     for (size_t i = 0; i < r->model->n_opset_import; i++)
         if (!strcmp(text(r->model->opset_import[i]->domain), n->domain))
-            return pi_fail(r->err, PRECINFER_UNSUPPORTED, "node '%s': operator %s of domain '%s' (opset %lld) is not covered", name,
+            return pi_fail(r->err, PRECINFER_UNSUPPORTED, "node '%s': operator %s of domain '%s' (opset %lld) is not covered",
+                           name,
                            text(n->op_type), n->domain, (long long)r->model->opset_import[i]->version);
-    return pi_fail(r->err, PRECINFER_UNSUPPORTED, "node '%s': operator %s of domain '%s', which the model does not import, is not covered",
+    return pi_fail(r->err, PRECINFER_UNSUPPORTED,
+                   "node '%s': operator %s of domain '%s', which the model does not import, is not covered",
                    name, text(n->op_type), n->domain);
 }
 
@@ -249,7 +257,8 @@ static int read_node(struct reader *r, const Onnx__NodeProto *from)
     char what[256];
     const char *name = node_name(from);
     PI_TRY(check_domain(r, from, name));
-    PI_TRY(pi_graph_add_node(r->g, text(from->op_type), NULL, name, from->n_input, from->n_output, from->n_attribute, &n, r->err));
+    PI_TRY(pi_graph_add_node(r->g, text(from->op_type), NULL, name, from->n_input, from->n_output, from->n_attribute, &n,
+                             r->err));
     snprintf(what, sizeof what, "node '%.150s' (%s)", name, n->op->name);
     PI_TRY(pi_onnx_attributes(r->g, from, what, n->attr, r->err));
     for (size_t i = 0; i < from->n_input; i++)
@@ -299,7 +308,8 @@ static void take_back(void *data, void *block)
     pi_free(((struct lender *)data)->a, block);
 }
 
-static int unpack(ProtobufCAllocator *allocator, const void *bytes, size_t size, Onnx__ModelProto **model, struct precinfer_error *err)
+static int unpack(ProtobufCAllocator *allocator, const void *bytes, size_t size, Onnx__ModelProto **model,
+                  struct precinfer_error *err)
 {
     PI_TRY(pi_onnx_scan(bytes, size, err));
     *model = onnx__model_proto__unpack(allocator, size, bytes);

@@ -21,7 +21,8 @@ static int number(const char *s, uint64_t *v)
     if (!*s)
         return -1;
     for (; *s; s++)
-        if (*s < '0' || *s > '9' || __builtin_mul_overflow(*v, (uint64_t)10, v) || __builtin_add_overflow(*v, (uint64_t)(*s - '0'), v))
+        if (*s < '0' || *s > '9' || __builtin_mul_overflow(*v, (uint64_t)10, v) ||
+            __builtin_add_overflow(*v, (uint64_t)(*s - '0'), v))
             return -1;
     return 0;
 }
@@ -55,12 +56,14 @@ static int resolve(const char *directory, const char *location, const char *what
         return pi_fail(err, PRECINFER_NOT_FOUND, "%s: external data '%s' is not there", what, joined);
     const size_t r = strlen(root);
     if (strncmp(real, root, r) || (r > 1 && real[r] != '/'))
-        return pi_fail(err, PRECINFER_MALFORMED, "%s: external data '%s' is a link that leaves the model's directory", what, location);
+        return pi_fail(err, PRECINFER_MALFORMED, "%s: external data '%s' is a link that leaves the model's directory", what,
+                       location);
     return PRECINFER_OK;
 }
 
 /* The file is looked at before memory is asked for: a model may claim any size. */
-static int read_range(const struct pi_allocator *a, const char *path, uint64_t at, size_t bytes, void **data, struct precinfer_error *err)
+static int read_range(const struct pi_allocator *a, const char *path, uint64_t at, size_t bytes, void **data,
+                      struct precinfer_error *err)
 {
     uint64_t total;
     PI_TRY(pi_file_read_part(path, 0, 0, NULL, &total, err));
@@ -89,7 +92,8 @@ int pi_onnx_external(const struct pi_allocator *a, const Onnx__TensorProto *from
     if ((offset && number(offset, &at)) || (length && number(length, &size)))
         return pi_fail(err, PRECINFER_MALFORMED, "%s: offset or length of its external data is no number", what);
     if (size != bytes)
-        return pi_fail(err, PRECINFER_MALFORMED, "%s needs %zu bytes, its external data has %llu", what, bytes, (unsigned long long)size);
+        return pi_fail(err, PRECINFER_MALFORMED, "%s needs %zu bytes, its external data has %llu", what, bytes,
+                       (unsigned long long)size);
     if (!directory)
         return pi_fail(err, PRECINFER_INVALID, "%s: external data '%s', but no directory was given for it", what, location);
     PI_TRY(resolve(directory, location, what, real, err));

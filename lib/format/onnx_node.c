@@ -67,7 +67,8 @@ static int copy_attribute(precinfer_graph *g, const Onnx__AttributeProto *from, 
     if (!to->name)
         return pi_no_memory(err, strlen(name) + 1);
     if (from->ref_attr_name && *from->ref_attr_name)
-        return pi_fail(err, PRECINFER_MALFORMED, "%s: attribute %s refers to a function's attribute outside a function", what, name);
+        return pi_fail(err, PRECINFER_MALFORMED, "%s: attribute %s refers to a function's attribute outside a function", what,
+                       name);
     const void *array = NULL;
     switch (type_of(from)) {
     case A(INT): to->type = PI_ATTR_INT; to->i = from->i; return PRECINFER_OK;

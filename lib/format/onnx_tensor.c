@@ -44,7 +44,6 @@ struct source {
 static int read_dims(struct source *s)
 {
     struct pi_tensor *t = s->t;
-    size_t all = 1;
     if (s->from->n_dims > PI_MAX_RANK)
         return pi_fail(s->err, PRECINFER_UNSUPPORTED, "%s has %zu dimensions, at most %d are covered", s->what, s->from->n_dims,
                        PI_MAX_RANK);
@@ -53,11 +52,11 @@ static int read_dims(struct source *s)
         t->dims[i] = s->from->dims[i];
         if (t->dims[i] < 0)
             return pi_fail(s->err, PRECINFER_MALFORMED, "%s: dimension %d is %lld", s->what, i, (long long)t->dims[i]);
-        if (pi_mul_size(all, (size_t)t->dims[i], &all) || all > (size_t)1 << 48)
-            return pi_fail(s->err, PRECINFER_MALFORMED, "%s: its dimensions are too large", s->what);
     }
-    s->elements = all;
-    s->bytes = all * pi_type_size((enum pi_type)t->type);
+    if (pi_graph_check_dims(t))                     /* also where another dimension is 0: strides must fit         */
+        return pi_fail(s->err, PRECINFER_MALFORMED, "%s: its dimensions are too large", s->what);
+    s->elements = (size_t)pi_elements(t);
+    s->bytes = s->elements * pi_type_size((enum pi_type)t->type);
     pi_row_major(t);
     return PRECINFER_OK;
 }

@@ -187,11 +187,11 @@ static int get_dims(struct reading *x, struct pi_tensor *t)
     t->type = (uint8_t)pi_get_u8(&x->r);
     t->rank = (int)pi_get_u8(&x->r);
     if (x->r.failed || t->rank > PI_MAX_RANK || !pi_type_size((enum pi_type)t->type)) return malformed(x);
-    int64_t all = 1;
     for (int i = 0; i < t->rank; i++) {
         t->dims[i] = (int64_t)pi_get_u64(&x->r);
-        if (t->dims[i] < 0 ? t->dims[i] < -1 - (int64_t)x->g->nsymbols : __builtin_mul_overflow(all, t->dims[i], &all) || all > (int64_t)1 << 48) return malformed(x);
+        if (t->dims[i] < -(int64_t)x->g->nsymbols) return malformed(x);
     }
+    if (pi_graph_check_dims(t)) return malformed(x);
     pi_row_major(t);
     return 0;
 }
@@ -300,7 +300,7 @@ static int get_node(struct reading *x, size_t index)
     const char *op = get_text(x);
     const uint64_t opset = pi_get_count(&x->r);
     const char *name = get_text(x);
-    if (!op || !name || opset > 1000) return malformed(x);
+    if (!op || !name || opset > PI_OPSET_INTERNAL) return malformed(x);
     size_t counts[3];
     counts[0] = get_size(x);
     if (counts[0] > 1 << 20) return malformed(x);
@@ -360,6 +360,7 @@ static int get_graph(struct reading *x)
         PI_TRY(pi_graph_add_output(x->g, (int)v, x->err));
     }
     if (x->r.failed || x->r.at != x->r.size) return malformed(x);
+    PI_TRY(pi_lowered_check(x->g, x->nodes, x->values, x->err));
     x->g->finished = 1;
     return 0;
 }
@@ -412,7 +413,7 @@ static int build(struct reading *x, const struct pi_container *c, struct meta *m
     struct pi_lowered_value *values = x->values;
     x->nodes = NULL; x->values = NULL;
     g->hash = m->model_hash;
-    const int status = pi_plan_build(g, recipe, nodes, values, plan, x->err);
+    const int status = pi_plan_build(g, recipe, nodes, values, NULL, plan, x->err);
     pi_recipe_release(recipe);
     return status;
 }

@@ -24,7 +24,8 @@ static int typed(const struct pi_node *n, const char *name, enum pi_attr_type ty
     *a = pi_attr_find(n, name);
     if (!*a || (*a)->type == type)
         return PRECINFER_OK;
-    return pi_node_fail(n, err, PRECINFER_MALFORMED, "attribute %s is %s, not %s", name, type_words[(*a)->type], type_words[type]);
+    return pi_node_fail(n, err, PRECINFER_MALFORMED, "attribute %s is %s, not %s", name, type_words[(*a)->type],
+                        type_words[type]);
 }
 
 int pi_attr_int(const struct pi_node *n, const char *name, int64_t fallback, int64_t *v, struct precinfer_error *err)

@@ -45,7 +45,8 @@ static int name_nodes(precinfer_graph *g, struct precinfer_error *err)
 
 /* ---------------------------------------------------------------- one node */
 
-static int check_count(const struct pi_node *n, const char *what, size_t have, size_t least, size_t most, struct precinfer_error *err)
+static int check_count(const struct pi_node *n, const char *what, size_t have, size_t least, size_t most,
+                       struct precinfer_error *err)
 {
     if (have >= least && (!most || have <= most))
         return PRECINFER_OK;

@@ -3,9 +3,6 @@
 #define PI_GRAPH_FINISH_H
 #include "graph.h"
 
-/* Nonzero: rank out of range, or more than 2^48 elements; below that byte counts and offsets stay in range everywhere. */
-int pi_graph_check_dims(const struct pi_tensor *t);
-
 /* identity.c: the hash of the model as it was given, before anything is folded. */
 uint64_t pi_graph_identity(const precinfer_graph *g);
 

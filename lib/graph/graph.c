@@ -128,7 +128,8 @@ int pi_graph_add_input(precinfer_graph *g, const char *name, enum pi_type type, 
 {
     struct pi_tensor t = {.type = (uint8_t)type, .rank = rank};
     if (rank < 0 || rank > PI_MAX_RANK)
-        return pi_fail(err, PRECINFER_UNSUPPORTED, "input '%s' has %d dimensions, at most %d are covered", name, rank, PI_MAX_RANK);
+        return pi_fail(err, PRECINFER_UNSUPPORTED, "input '%s' has %d dimensions, at most %d are covered", name, rank,
+                       PI_MAX_RANK);
     if (!pi_type_size(type))
         return pi_fail(err, PRECINFER_INVALID, "input '%s' has no type", name);
     for (int i = 0; i < rank; i++) {

@@ -63,6 +63,8 @@ struct precinfer_graph {
 int pi_graph_new(precinfer_context *ctx, precinfer_graph **g, struct precinfer_error *err);
 void pi_graph_retain(precinfer_graph *g);
 void pi_graph_release(precinfer_graph *g);
+/* Nonzero: rank out of range, or more than 2^48 elements; below that byte counts and offsets stay in range everywhere. */
+int pi_graph_check_dims(const struct pi_tensor *t);
 /* Each returns a status and adds in place. Strings and data are copied into the arena. A name already taken is an error. */
 int pi_graph_add_value(precinfer_graph *g, const char *name, int *value, struct precinfer_error *err);
 int pi_graph_find_value(const precinfer_graph *g, const char *name);    /* -1: none                            */

@@ -54,6 +54,8 @@ struct pi_opdef {
     uint32_t flags;
     uint32_t forms;                             /* PI_BIT of the types that data inputs and outputs may have in run
                                                    besides f32: U8 (quantized), BF16. 0 for f32 only. PASS: any  */
+    uint8_t family, row;                        /* enum pi_family and operator of the rows that run looks up by the type of
+                                                   input 0: for explain; row 0: none, or compile chooses          */
     size_t params_bytes;
     /* Attributes to node->params (zeroed, params_bytes); errors name the node. NULL: no attribute is looked at. */
     int (*check)(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err);
@@ -66,6 +68,8 @@ struct pi_opdef {
     size_t (*workspace)(const struct pi_call *c);
     void (*run)(const struct pi_call *c);       /* cannot fail: infer has checked all that can be wrong         */
 };
+/* The opset of the project's own operators, which no model has. */
+enum { PI_OPSET_INTERNAL = 1001 };
 /* By ONNX name and opset, from lib/op/ops.def; NULL: none. *known: the name exists at other opsets. */
 const struct pi_opdef *pi_opdef_find(const char *name, int opset, int *known);
 const struct pi_opdef *pi_opdef_at(size_t i);   /* NULL past the last                                          */

@@ -78,7 +78,8 @@ static int visit(const precinfer_graph *g, struct walk *w, int from, struct prec
         if (producer < 0 || w->next[producer] == SIZE_MAX)
             continue;
         if (w->next[producer])
-            return pi_node_fail(n, err, PRECINFER_MALFORMED, "input '%s' depends on the node's own output", g->values[value].name);
+            return pi_node_fail(n, err, PRECINFER_MALFORMED, "input '%s' depends on the node's own output",
+                                g->values[value].name);
         w->next[producer] = 1;
         w->stack[w->depth++] = producer;
     }

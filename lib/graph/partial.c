@@ -143,7 +143,8 @@ static struct pi_part *of_slice(struct pi_finish *f, const struct pi_node *n)
     const struct pi_part *x = part_of(f, n, 0);
     int64_t start, end, axis, step;
     if (!x || input(f, n, 0)->rank != 1 || slice_number(f, n, 1, "starts", 0, &start) || slice_number(f, n, 2, "ends", 0, &end) ||
-        slice_number(f, n, 3, "axes", 0, &axis) || slice_number(f, n, 4, "steps", 1, &step) || (axis != 0 && axis != -1) || step != 1)
+        slice_number(f, n, 3, "axes", 0, &axis) || slice_number(f, n, 4, "steps", 1, &step) || (axis != 0 && axis != -1) ||
+            step != 1)
         return NULL;
     const int64_t size = (int64_t)x->n;
     start = clamp(start < 0 ? start + size : start, 0, size);

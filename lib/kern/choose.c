@@ -110,30 +110,44 @@ size_t pi_heights_in(const struct pi_isa *list, const struct pi_row *row, const 
 
 /* ---------------------------------------------------------------- cost */
 
-/* Rows state what a core with two full-width multiply ports retires. These families have less. */
-static const struct { const char *vendor; unsigned family, first, last; uint64_t feature; double factor; } rates[] = {
-    { "AuthenticAMD", 0x17, 0x00, 0x2f, PI_CPU_AVX2, 0.5 },     /* Zen, Zen+: 256-bit operations are split in two   */
-    { "HygonGenuine", 0x18, 0x00, 0xff, PI_CPU_AVX2, 0.5 },     /* the same core                                    */
-    { "AuthenticAMD", 0x19, 0x10, 0x1f, PI_CPU_AVX512, 0.5 },   /* Zen 4 servers: 512-bit operations are split      */
-    { "AuthenticAMD", 0x19, 0x60, 0xaf, PI_CPU_AVX512, 0.5 },   /* Zen 4 desktops and mobile                        */
-    { "AuthenticAMD", 0x1a, 0x20, 0x2f, PI_CPU_AVX512, 0.5 },   /* Zen 5 mobile                                     */
-    { "GenuineIntel", 6, 0x7d, 0x7e, PI_CPU_AVX512, 0.5 },      /* Ice Lake clients: one 512-bit port               */
-    { "GenuineIntel", 6, 0x8c, 0x8d, PI_CPU_AVX512, 0.5 },      /* Tiger Lake                                       */
-    { "GenuineIntel", 6, 0xa7, 0xa7, PI_CPU_AVX512, 0.5 },      /* Rocket Lake                                      */
+/* Rows state what a core with two full-width multiply ports retires. These families have less. Integer products may have
+ * factors of their own: 0 is the factor of all other arithmetic. */
+struct rate {
+    const char *vendor; unsigned family, first, last; uint64_t feature;
+    double factor, words, quads, halved;        /* quads: of single ones; pi_listed_growth knows of partners    */
+};
+static const struct rate rates[] = {
+    /* Zen, Zen+ and their copy split 256-bit operations in two, and one pipe alone multiplies integers: bench/kern finds 7.9
+     * products a cycle from words and 10.4 halved beside 8 of f32. */
+    { "AuthenticAMD", 0x17, 0x00, 0x2f, PI_CPU_AVX2, 0.5, 0.33, 0.29, 0.45 },
+    { "HygonGenuine", 0x18, 0x00, 0xff, PI_CPU_AVX2, 0.5, 0.33, 0.29, 0.45 },
+    { "AuthenticAMD", 0x19, 0x10, 0x1f, PI_CPU_AVX512, 0.5, 0, 0, 0 },  /* Zen 4 servers: 512-bit operations are split */
+    { "AuthenticAMD", 0x19, 0x60, 0xaf, PI_CPU_AVX512, 0.5, 0, 0, 0 },  /* Zen 4 desktops and mobile               */
+    { "AuthenticAMD", 0x1a, 0x20, 0x2f, PI_CPU_AVX512, 0.5, 0, 0, 0 },  /* Zen 5 mobile                            */
+    { "GenuineIntel", 6, 0x7d, 0x7e, PI_CPU_AVX512, 0.5, 0, 0, 0 },     /* Ice Lake clients: one 512-bit port      */
+    { "GenuineIntel", 6, 0x8c, 0x8d, PI_CPU_AVX512, 0.5, 0, 0, 0 },     /* Tiger Lake                              */
+    { "GenuineIntel", 6, 0xa7, 0xa7, PI_CPU_AVX512, 0.5, 0, 0, 0 },     /* Rocket Lake                             */
 };
 
-static double rate_factor(const struct pi_cpu *cpu, uint64_t features)
+static double factor_of(const struct rate *r, const struct pi_row *row)
+{
+    const int listed = row->packing ? row->packing->listed : PI_DENSE;
+    const double own = row->acc != PI_S32 ? 0 : listed == PI_HALVED || listed == PI_SQUARES ? r->halved : listed == PI_QUADS ? r->quads : r->words;
+    return own > 0 ? own : r->factor;
+}
+static double rate_factor(const struct pi_cpu *cpu, uint64_t features, const struct pi_row *row)
 {
     double f = 1;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         if ((rates[i].feature & features) && cpu->family == rates[i].family && cpu->model >= rates[i].first &&
-            cpu->model <= rates[i].last && !strcmp(cpu->vendor, rates[i].vendor)) f *= rates[i].factor;
+            cpu->model <= rates[i].last && !strcmp(cpu->vendor, rates[i].vendor)) f *= factor_of(&rates[i], row);
     return f;
 }
 
 /* Cycles and bytes a cycle; coarse, of Zen 3 and Skylake. A tile call: pointers set up, arguments read. A panel: the loop
  * entered, the epilogue's constants loaded. An uncounted element: load, a few operations, store. */
-enum { CALL = 40, PANEL = 12, L2_BYTES = 32, PREP_BYTES = 16, ELEMENT_OPS = 4 };
+enum { CALL = 40, PANEL = 12, L2_BYTES = 64, FAR_BYTES = 4, PREP_BYTES = 8, ELEMENT_OPS = 4 };
+static const double FAR = 4 << 20;      /* bytes: beyond what a core has of L3 */
 static const double cycles_per_ns = 3;      /* nominal: only the ranking and the order of magnitude matter */
 
 struct cover { size_t calls, rows; };
@@ -158,17 +172,30 @@ static struct cover cover_rows(const struct pi_row *table, const struct pi_row *
 
 static double up(size_t x, size_t to) { return (double)((x + to - 1) / to * to); }
 
-static double packed_size(uint8_t type) { return type == PI_F32 ? 4 : type == PI_BF16 || type == PI_F16 ? 2 : 1; }
+static double packed_size(const struct pi_packing *p)
+{
+    return p->type == PI_F32 ? 4 : p->type == PI_BF16 || p->type == PI_F16 || p->listed == PI_HALVED ? 2 : 1;
+}
+
+/* What the listed packings cost for these weights; halved ones do not depend on them, but cannot be packed at run either. */
+static double growth_of(const struct pi_packing *k, const struct pi_problem *p)
+{
+    if (!k->listed) return 1;
+    if (k->listed == PI_HALVED) return p->growth < PI_NOT_LISTED ? 1 : p->growth;
+    return p->growth > 0 ? p->growth : 1.25;
+}
 
 static double gemm_cycles(const struct pi_row *table, const struct pi_row *row, const struct pi_problem *p, double factor)
 {
     const struct pi_packing *k = row->packing;
     const struct cover c = cover_rows(table, row, p->m);
     const size_t depth = p->a_panel ? k->nr : p->k;             /* a bundle of groups reads nr channels */
-    const double n = up(p->n, k->nr), panels = n / k->nr, growth = !k->listed ? 1 : p->growth > 0 ? p->growth : 1.25;
+    const double n = up(p->n, k->nr), panels = n / k->nr, growth = growth_of(k, p);
     const double kk = up(depth, k->kr) * (double)p->segs * growth;
     const double products = (double)c.rows * n * kk / ((row->macs ? row->macs : 1) * factor);
-    const double loads = (double)c.calls * n * kk * packed_size(k->type) / L2_BYTES;
+    /* Every call reads the weights from L2, half hidden behind products; large ones come from memory once. */
+    const double bytes = n * kk * packed_size(k);
+    const double loads = (double)c.calls * bytes / L2_BYTES + (bytes > FAR ? bytes / FAR_BYTES : 0);
     /* prep lays out every row once, and once more a panel where each panel reads channels of its own */
     const double rows = (double)c.rows * up(depth, 4) * (double)p->segs * (p->a_panel ? panels : 1);
     const double prep = row->prep ? rows * row->prep_bytes / PREP_BYTES : 0;
@@ -182,6 +209,15 @@ static double dw_cycles(const struct pi_row *row, const struct pi_problem *p, do
     return (double)p->m * up(p->n, k->nr) * up(p->segs, k->kr) / ((row->macs ? row->macs : 1) * factor) + CALL;
 }
 
+/* Transforms: of a square of 16 channels, and of a block of sums of 16 columns, in units of row->macs at full rate. */
+enum { SQUARE_CYCLES = 50, SUMS_CYCLES = 40 };
+static double wino_cycles(const struct pi_row *row, const struct pi_problem *p, double factor)
+{
+    const double m = (double)p->m, n = up(p->n, row->packing->nr);
+    const double products = m * 16 * n * up(p->k, 4) / ((row->macs ? row->macs : 1) * factor);
+    return products + m * (up(p->k, 16) / 16 * SQUARE_CYCLES + n / 16 * SUMS_CYCLES) / factor + CALL;
+}
+
 /* Rows without a rate: by the width of the ISA's vectors of 4-byte lanes. */
 static double element_cycles(const struct pi_row *row, const struct pi_problem *p, uint64_t features, double factor)
 {
@@ -192,10 +228,19 @@ static double element_cycles(const struct pi_row *row, const struct pi_problem *
 
 static double cost_ns(const struct pi_isa *isa, const struct pi_row *row, const struct pi_cpu *cpu, const struct pi_problem *p)
 {
-    const double f = rate_factor(cpu, isa->features);
+    const double f = rate_factor(cpu, isa->features, row);
     const double cycles = row->family == PI_GEMM ? gemm_cycles(isa->rows, row, p, f)
-                        : row->family == PI_DWCONV ? dw_cycles(row, p, f) : element_cycles(row, p, isa->features, f);
+                        : row->family == PI_DWCONV ? dw_cycles(row, p, f) : row->family == PI_WINO ? wino_cycles(row, p, f)
+                        : element_cycles(row, p, isa->features, f);
     return cycles / cycles_per_ns;
+}
+
+double pi_cost_in(const struct pi_isa *list, const struct pi_cpu *cpu, const struct pi_row *row, const struct pi_problem *p)
+{
+    for (size_t i = 0; list[i].name; i++)
+        for (const struct pi_row *r = list[i].rows; r->name; r++)
+            if (r == row) return cost_ns(&list[i], row, cpu, p);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- reasons */

@@ -17,6 +17,10 @@ const struct pi_row *pi_choose(const struct pi_cpu *cpu, uint64_t isas, const ch
 {
     return pi_choose_in(pi_isas, cpu, isas, only, p, why, user);
 }
+double pi_cost(const struct pi_cpu *cpu, const struct pi_row *row, const struct pi_problem *p)
+{
+    return pi_cost_in(pi_isas, cpu, row, p);
+}
 size_t pi_heights(const struct pi_row *row, const struct pi_row **out, size_t max)
 {
     return pi_heights_in(pi_isas, row, out, max);

@@ -27,6 +27,9 @@ void pi_pack_into(struct pi_packed *d, const struct pi_packing *p, const void *w
 /* Depthwise: source element (tap t, channel j) at w + t*st + j*sn. */
 int pi_pack_dw(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const void *w, size_t taps, size_t n,
                ptrdiff_t st, ptrdiff_t sn, struct precinfer_error *err);
+/* 3x3 taps for PI_WINO: tap t, channel p, column j at w + t*st + p*sk + j*sn. */
+int pi_pack_wino(const struct pi_allocator *a, struct pi_packed *d, const struct pi_packing *p, const int8_t *w, size_t k, size_t n,
+                 ptrdiff_t st, ptrdiff_t sk, ptrdiff_t sn, struct precinfer_error *err);
 /* What the listed packing costs for these s8 weights, against K in single quads: below 1 where most quads have a partner,
  * 2 where all are stored twice. */
 double pi_listed_growth(const struct pi_packing *p, const int8_t *w, size_t segs, size_t k, size_t n, ptrdiff_t ss, ptrdiff_t sk, ptrdiff_t sn);

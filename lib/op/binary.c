@@ -43,6 +43,7 @@ static void run(const struct pi_call *c)
     const struct pi_opdef pi_op_##symbol = {                                                                            \
         .name = onnx, .since = 7, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,                                 \
         .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE, .forms = lowered, .params_bytes = sizeof(struct binary),             \
+        .family = PI_ELTWISE, .row = kind,                                                                             \
         .check = check_##symbol, .infer = infer, .run = run                                                             \
     };
 BINARY(Add, "Add", PI_ADD, PI_BIT(PI_U8))
@@ -80,6 +81,7 @@ static int infer_mean(const struct pi_infer *i)
     CHECK(symbol, kind)                                                                                                 \
     const struct pi_opdef pi_op_##symbol = {                                                                            \
         .name = onnx, .since = from, .min_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_ANY_LAYOUT,                \
+        .family = PI_ELTWISE, .row = kind,                                                                             \
         .params_bytes = sizeof(struct binary), .check = check_##symbol, .infer = inferrer, .run = runner                \
     };
 VARIADIC(Max, "Max", 6, PI_MAX2, infer, run_variadic)

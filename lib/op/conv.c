@@ -19,6 +19,13 @@ static int takes_stem(const struct pi_conv_ask *q)
     const struct pi_conv_shape *s = &q->s;
     return q->w && !s->transposed && s->groups == 1 && s->c <= 4 && s->kw > 1 && s->dw == 1;
 }
+/* Exact in integers alone. Sums come out four times too large: 255 * 127 * 9 * 1024 * 4 is below 2^31. */
+static int takes_wino(const struct pi_conv_ask *q)
+{
+    const struct pi_conv_shape *s = &q->s;
+    return q->w && q->a == PI_U8 && q->b == PI_S8 && !s->transposed && s->groups == 1 && s->kh == 3 && s->kw == 3 && s->sh == 1 &&
+           s->sw == 1 && s->dh == 1 && s->dw == 1 && s->c <= 1024;
+}
 static int takes_taps(const struct pi_conv_ask *q) { return q->s.groups == 1; }
 /* Block-diagonal panels. Float stays out: zero weights of other groups would spread their NaN and infinities. */
 static int takes_bundle(const struct pi_conv_ask *q)
@@ -36,6 +43,13 @@ static void ask_depthwise(const struct pi_conv_ask *q, struct pi_problem *p)
 static void ask_stem(const struct pi_conv_ask *q, struct pi_problem *p)
 {
     p->n = q->s.o; p->k = q->s.kw * q->s.c; p->segs = q->s.kh;
+}
+static void ask_wino(const struct pi_conv_ask *q, struct pi_problem *p)
+{
+    const struct pi_conv_shape *s = &q->s;
+    p->family = PI_WINO;
+    p->m = s->n * ((s->oh + 1) / 2) * ((s->ow + 1) / 2);
+    p->n = s->o; p->k = s->c; p->segs = 9;
 }
 static void ask_taps(const struct pi_conv_ask *q, struct pi_problem *p)
 {
@@ -60,6 +74,7 @@ static const struct implementation {
 } implementations[] = {                 /* the first that takes it and finds a row                             */
     { PI_CONV_DEPTHWISE, takes_depthwise, ask_depthwise },
     { PI_CONV_STEM, takes_stem, ask_stem },
+    { PI_CONV_WINO, takes_wino, ask_wino },
     { PI_CONV_TAPS, takes_taps, ask_taps },
     { PI_CONV_BUNDLE, takes_bundle, ask_bundle },
     { PI_CONV_GROUPS, takes_groups, ask_groups },
@@ -71,6 +86,19 @@ static int row_suits(const struct pi_conv_ask *q, enum pi_conv_how how, const st
 {
     if (!q->w && row->packing->listed) return 0;
     return how != PI_CONV_BUNDLE || (row->packing->nr % group_in(&q->s) == 0 && q->s.o % row->packing->nr == 0);
+}
+
+/* Beside the best row that takes the taps as they are. A name that the user asked for decides. */
+static int wino_pays(const struct pi_conv_ask *q, const struct pi_row *row, const struct pi_problem *p)
+{
+    struct pi_problem taps_of = *p;
+    taps_of.family = PI_GEMM;
+    taps_of.m = pi_choice_m(q->b, q->s.n * q->s.oh * q->s.ow);
+    ask_taps(q, &taps_of);
+    const struct pi_row *const other = pi_choose(q->cpu, q->isas, q->only, &taps_of, NULL, NULL);
+    if (!other) return 1;
+    if (q->only && pi_glob(q->only, row->name) != pi_glob(q->only, other->name)) return pi_glob(q->only, row->name);
+    return pi_cost(q->cpu, row, p) < pi_cost(q->cpu, other, &taps_of);
 }
 
 int pi_conv_choose(const struct pi_conv_ask *q, struct pi_conv *p)
@@ -86,10 +114,10 @@ int pi_conv_choose(const struct pi_conv_ask *q, struct pi_conv *p)
         im->ask(q, &problem);
         if (!q->w) problem.growth = PI_NOT_LISTED;
         const struct pi_row *const row = pi_choose(q->cpu, q->isas, q->only, &problem, q->why, q->user);
-        if (!row || !row_suits(q, im->how, row)) continue;
+        if (!row || !row_suits(q, im->how, row) || (im->how == PI_CONV_WINO && !wino_pays(q, row, &problem))) continue;
         p->how = im->how;
         p->rows[0] = row;
-        p->nrows = im->how == PI_CONV_DEPTHWISE ? 1 : pi_heights(row, p->rows, PI_MAX_HEIGHTS);
+        p->nrows = im->how == PI_CONV_DEPTHWISE || im->how == PI_CONV_WINO ? 1 : pi_heights(row, p->rows, PI_MAX_HEIGHTS);
         return 0;
     }
     return 1;
@@ -139,6 +167,7 @@ static int pack_one(const precinfer_context *ctx, const struct pi_conv_ask *q, s
     switch (p->how) {
     case PI_CONV_STEM: return pack_stem(ctx, q, p, err);
     case PI_CONV_DEPTHWISE: return pi_pack_dw(a, p->w, packing, q->w, t, s->c, q->at.tap, q->at.group, err);
+    case PI_CONV_WINO: return pi_pack_wino(a, p->w, packing, q->w, k, n, q->at.tap, q->at.in, q->at.out, err);
     case PI_CONV_BUNDLE: return pi_pack(a, p->w, packing, q->w, t, nr, s->o, nr * t, q->at.tap, q->at.in, q->at.out, k, err);
     default: return pi_pack(a, &p->w[i], packing, group_weights(q, p->b_size, i), t, k, n, k * t, q->at.tap, q->at.in, q->at.out,
                             0, err);

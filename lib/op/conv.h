@@ -36,7 +36,7 @@ struct pi_conv_strides { ptrdiff_t group, out, tap, in; };
 struct pi_conv_strides pi_conv_onnx_strides(const struct pi_conv_shape *s);
 
 /* Ways to compute a convolution, in conv.c's list. */
-enum pi_conv_how { PI_CONV_DEPTHWISE, PI_CONV_STEM, PI_CONV_TAPS, PI_CONV_BUNDLE, PI_CONV_GROUPS };
+enum pi_conv_how { PI_CONV_DEPTHWISE, PI_CONV_STEM, PI_CONV_WINO, PI_CONV_TAPS, PI_CONV_BUNDLE, PI_CONV_GROUPS };
 struct pi_conv_ask {
     const struct pi_cpu *cpu; uint64_t isas; const char *only; pi_why *why; void *user;
     struct pi_conv_shape s;
@@ -73,4 +73,9 @@ void pi_conv_fill(const struct pi_conv *p, const struct pi_conv_shape *s, void *
 size_t pi_conv_workspace(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s);
 void pi_conv_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s,
                  const struct pi_conv_io *io);
+/* conv_wino.c: PI_CONV_WINO's part of these. */
+size_t pi_wino_table_bytes(const struct pi_conv_shape *s);
+void pi_wino_fill(const struct pi_conv_shape *s, void *table);
+size_t pi_wino_workspace(const precinfer_context *ctx, const struct pi_conv_shape *s);
+void pi_wino_run(const precinfer_context *ctx, const struct pi_conv *p, const struct pi_conv_shape *s, const struct pi_conv_io *io);
 #endif

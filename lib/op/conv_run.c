@@ -47,6 +47,7 @@ static struct table table_of(const struct pi_conv *p, const struct pi_conv_shape
 
 size_t pi_conv_table_bytes(const struct pi_conv *p, const struct pi_conv_shape *s)
 {
+    if (p->how == PI_CONV_WINO) return pi_wino_table_bytes(s);
     return direct(p, s) ? 0 : (runs(p, s) + (s->transposed ? 2 : 0)) * pixels(s) * sizeof(int32_t);
 }
 
@@ -113,7 +114,8 @@ static void fill_transposed(const struct pi_conv *p, const struct pi_conv_shape 
 void pi_conv_fill(const struct pi_conv *p, const struct pi_conv_shape *s, void *memory)
 {
     const struct table t = table_of(p, s, memory);
-    if (!t.at) return;
+    if (p->how == PI_CONV_WINO) pi_wino_fill(s, memory);
+    if (p->how == PI_CONV_WINO || !t.at) return;
     if (s->transposed) fill_transposed(p, s, &t);
     else if (p->how == PI_CONV_STEM) fill_stem(p, s, t.at);
     else fill_forward(p, s, t.at);
@@ -313,6 +315,7 @@ size_t pi_conv_workspace(const precinfer_context *ctx, const struct pi_conv *p, 
 {
     if (!s->n) return 0;
     if (p->how == PI_CONV_DEPTHWISE) return dw_slot_bytes(s) * ctx->threads;
+    if (p->how == PI_CONV_WINO) return pi_wino_workspace(ctx, s);
     if (by_groups(p)) {
         const struct group_job j = group_job(ctx, p, s, NULL);
         return j.slots * j.slot_bytes;
@@ -327,6 +330,7 @@ void pi_conv_run(const precinfer_context *ctx, const struct pi_conv *p, const st
 {
     if (!s->n) return;
     if (p->how == PI_CONV_DEPTHWISE) run_depthwise(ctx, p, s, io);
+    else if (p->how == PI_CONV_WINO) pi_wino_run(ctx, p, s, io);
     else if (by_groups(p)) {
         struct group_job j = group_job(ctx, p, s, io);
         pi_parallel(ctx, j.slots, group_slot, &j);

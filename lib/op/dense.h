@@ -23,8 +23,6 @@ void pi_epi_bias(float *to, size_t n, const float *bias, size_t elements, float 
 /* bf16 sums differ between instruction families, so the row must not follow from how many rows of A there happen to be. */
 enum { PI_BF16_CHOICE_M = 256 };
 static inline size_t pi_choice_m(uint8_t b, size_t m) { return b == PI_BF16 ? PI_BF16_CHOICE_M : m; }
-/* A growth that keeps listed packings out of the choice, where weights are packed by pi_pack_into. */
-#define PI_NOT_LISTED 1e9
 /* The fields of a packing of these sizes, without memory: what pi_gemm_workspace asks about. */
 struct pi_packed pi_packed_sizes(const struct pi_packing *p, size_t segs, size_t k, size_t n);
 /* An index of a NaN or infinity among n elements, or n. Other types have none. */

@@ -6,10 +6,20 @@
 
 static int integer(const struct pi_compile *c) { return c->in[0]->type == PI_U8; }
 
+/* With nothing between them the activation's clip and the output's are one: clip(clip(x, a, b), lo, hi) is
+ * clip(x, clip(a, lo, hi), clip(b, lo, hi)), and kernels have few stages on registers. */
+static int one_clip(const struct pi_compile *c) { return integer(c) && !c->res && c->out->type == PI_U8; }
+static float clip(float x, float lo, float hi)
+{
+    x = lo > x ? lo : x;
+    return hi < x ? hi : x;
+}
+
 uint32_t pi_epi_stages(const struct pi_compile *c)
 {
     const struct pi_fused *const f = &c->node->fused;
-    return (integer(c) ? PI_SCALE : 0u) | (f->has_act ? PI_ACT : 0u) | (c->res ? PI_RES : 0u);
+    const int act = f->has_act && !one_clip(c);
+    return (integer(c) ? PI_SCALE : 0u) | (act ? PI_ACT : 0u) | (c->res ? PI_RES : 0u);
 }
 
 void pi_epi_bias(float *to, size_t n, const float *bias, size_t elements, float times)
@@ -36,6 +46,11 @@ static int fold_bounds(const struct pi_compile *c, struct pi_epi *e, double step
     /* A clamp that lies wholly outside of what u8 can say. */
     if (e->lo > most) e->lo = most;
     if (e->hi < least) e->hi = least;
+    if (f->has_act && one_clip(c)) {
+        const float lo = clip(e->act_lo, e->lo, e->hi), hi = clip(e->act_hi, e->lo, e->hi);
+        e->lo = lo;
+        e->hi = hi;
+    }
     return e->zp < 0 || e->zp > 255
         ? pi_node_fail(c->node, err, PRECINFER_INVALID, "output zero point %d is not in [0, 255]", (int)e->zp) : 0;
 }

@@ -26,6 +26,6 @@ static void run(const struct pi_call *c)
 }
 
 const struct pi_opdef pi_op_FlattenLast = {
-    .name = "FlattenLast", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
+    .name = "FlattenLast", .since = PI_OPSET_INTERNAL, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_SPATIAL | PI_OP_ALIAS | PI_OP_PASS, .infer = infer, .run = run,
 };

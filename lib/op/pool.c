@@ -275,11 +275,13 @@ static void run(const struct pi_call *c)
 }
 
 const struct pi_opdef pi_op_MaxPool = {
+    .family = PI_POOL, .row = PI_MAXPOOL,
     .name = "MaxPool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 2, .flags = PI_OP_SPATIAL | PI_OP_PASS,
     .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .params_bytes = sizeof(struct pool), .check = check_max, .infer = infer_pool,
     .workspace = workspace, .run = run
 };
 const struct pi_opdef pi_op_AveragePool = {
+    .family = PI_POOL, .row = PI_AVGPOOL,
     .name = "AveragePool", .since = 7, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_SPATIAL,
     .forms = PI_BIT(PI_U8), .params_bytes = sizeof(struct pool), .check = check_average, .infer = infer_pool,
     .workspace = workspace, .run = run
@@ -319,11 +321,13 @@ static void run_global_max(const struct pi_call *c) { run_global(c, PI_MAXPOOL);
 static void run_global_average(const struct pi_call *c) { run_global(c, PI_AVGPOOL); }
 
 const struct pi_opdef pi_op_GlobalMaxPool = {
+    .family = PI_POOL, .row = PI_MAXPOOL,
     .name = "GlobalMaxPool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_SPATIAL | PI_OP_PASS,
     .forms = PI_BIT(PI_U8) | PI_BIT(PI_BF16), .infer = infer_global_max, .workspace = workspace_global, .run = run_global_max
 };
 const struct pi_opdef pi_op_GlobalAveragePool = {
+    .family = PI_POOL, .row = PI_AVGPOOL,
     .name = "GlobalAveragePool", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = PI_OP_SPATIAL,
     .forms = PI_BIT(PI_U8), .infer = infer_global_average, .workspace = workspace_global, .run = run_global_average
 };

@@ -185,10 +185,11 @@ static void run(const struct pi_call *c)
     else run_rows(c, mask);
 }
 
-#define DEFINE(symbol, onnx, from, to, inputs, checker, inferrer)                                                       \
+#define DEFINE(symbol, onnx, from, to, inputs, kind, checker, inferrer)                                                 \
     const struct pi_opdef pi_op_##symbol = {                                                                            \
         .name = onnx, .since = from, .until = to, .min_in = 1, .max_in = inputs, .min_out = 1, .max_out = 1,            \
-        .flags = PI_OP_ANY_LAYOUT, .params_bytes = sizeof(struct reduce), .check = checker, .infer = inferrer,          \
+        .flags = PI_OP_ANY_LAYOUT, .family = PI_REDUCE, .row = kind == MAX ? PI_RMAX : kind == MIN ? PI_RMIN : PI_RSUM, \
+        .params_bytes = sizeof(struct reduce), .check = checker, .infer = inferrer,                                     \
         .workspace = workspace, .run = run                                                                              \
     };
 /* Axes in an attribute up to opset `last`, in an input after it. */
@@ -203,8 +204,8 @@ static void run(const struct pi_call *c)
         (void)g;                                                                                                        \
         return check(n, kind, 0, err);                                                                                  \
     }                                                                                                                   \
-    DEFINE(symbol##_attr, onnx, 1, last, 1, check_##symbol##_attr, infer_attr)                                          \
-    DEFINE(symbol, onnx, last + 1, 0, 2, check_##symbol, infer)
+    DEFINE(symbol##_attr, onnx, 1, last, 1, kind, check_##symbol##_attr, infer_attr)                                    \
+    DEFINE(symbol, onnx, last + 1, 0, 2, kind, check_##symbol, infer)
 REDUCE(ReduceMean, "ReduceMean", MEAN, 17)
 REDUCE(ReduceSum, "ReduceSum", SUM, 12)
 REDUCE(ReduceMax, "ReduceMax", MAX, 17)

@@ -31,8 +31,8 @@ static void add_dims(const struct pi_tensor *t, int skip, int64_t *product, int 
     *n = 0;
     for (int d = 0; d < t->rank; d++) {
         if (d == skip) continue;
-        if (t->dims[d] >= 0) *product *= t->dims[d];
-        else open[(*n)++] = t->dims[d];
+        if (t->dims[d] < 0) open[(*n)++] = t->dims[d];
+        else if (__builtin_mul_overflow(*product, t->dims[d], product)) *product = INT64_MAX;     /* equals no real size */
     }
 }
 

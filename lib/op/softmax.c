@@ -117,6 +117,7 @@ static void run(const struct pi_call *c)
 }
 
 const struct pi_opdef pi_op_Softmax = {
+    .family = PI_REDUCE, .row = PI_SOFTMAX,
     .name = "Softmax", .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_INPLACE,
     .params_bytes = sizeof(struct softmax), .check = check_softmax, .infer = infer, .workspace = workspace, .run = run

@@ -26,11 +26,11 @@ static int finite(const struct pi_node *n, const char *name, float v, struct pre
     return pi_node_fail(n, err, PRECINFER_MALFORMED, "%s is not finite", name);
 }
 
-#define DEFINE(symbol, onnx, from, to, inputs, checker)                                                                 \
+#define DEFINE(symbol, onnx, from, to, inputs, kind, checker)                                                           \
     const struct pi_opdef pi_op_##symbol = {                                                                            \
         .name = onnx, .since = from, .until = to, .min_in = 1, .max_in = inputs, .min_out = 1, .max_out = 1,            \
         .flags = PI_OP_ANY_LAYOUT | PI_OP_UNARY | PI_OP_INPLACE, .params_bytes = sizeof(struct unary),                  \
-        .check = checker, .infer = infer, .run = run                                                                    \
+        .family = PI_ELTWISE, .row = kind, .check = checker, .infer = infer, .run = run                                                                    \
     };
 /* Without attributes. */
 #define PLAIN(symbol, onnx, kind)                                                                                       \
@@ -40,7 +40,7 @@ static int finite(const struct pi_node *n, const char *name, float v, struct pre
         ((struct unary *)n->params)->op = kind;                                                                         \
         return 0;                                                                                                       \
     }                                                                                                                   \
-    DEFINE(symbol, onnx, 6, 0, 1, check_##symbol)
+    DEFINE(symbol, onnx, 6, 0, 1, kind, check_##symbol)
 
 PLAIN(Sigmoid, "Sigmoid", PI_SIGMOID)
 PLAIN(Tanh, "Tanh", PI_TANH)
@@ -61,7 +61,7 @@ static int check_relu(struct precinfer_graph *g, struct pi_node *n, struct preci
     *(struct unary *)n->params = (struct unary){ .op = PI_CLIP, .lo = 0, .hi = __builtin_inff() };
     return 0;
 }
-DEFINE(Relu, "Relu", 6, 0, 1, check_relu)
+DEFINE(Relu, "Relu", 6, 0, 1, PI_CLIP, check_relu)
 
 static int check_leaky(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -71,7 +71,7 @@ static int check_leaky(struct precinfer_graph *g, struct pi_node *n, struct prec
     PI_TRY(pi_attr_float(n, "alpha", 0.01f, &u->p[0], err));
     return finite(n, "alpha", u->p[0], err);
 }
-DEFINE(LeakyRelu, "LeakyRelu", 6, 0, 1, check_leaky)
+DEFINE(LeakyRelu, "LeakyRelu", 6, 0, 1, PI_LEAKY, check_leaky)
 
 static int check_hardsigmoid(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -83,7 +83,7 @@ static int check_hardsigmoid(struct precinfer_graph *g, struct pi_node *n, struc
     PI_TRY(finite(n, "alpha", u->p[0], err));
     return finite(n, "beta", u->p[1], err);
 }
-DEFINE(HardSigmoid, "HardSigmoid", 6, 0, 1, check_hardsigmoid)
+DEFINE(HardSigmoid, "HardSigmoid", 6, 0, 1, PI_HARDSIGMOID, check_hardsigmoid)
 
 /* ---------------------------------------------------------------- Clip: bounds in attributes, then in inputs */
 
@@ -98,7 +98,7 @@ static int check_clip_attr(struct precinfer_graph *g, struct pi_node *n, struct 
     if (u->lo != u->lo || u->hi != u->hi) return pi_node_fail(n, err, PRECINFER_MALFORMED, "a bound is not a number");
     return 0;
 }
-DEFINE(Clip_attr, "Clip", 6, 10, 1, check_clip_attr)
+DEFINE(Clip_attr, "Clip", 6, 10, 1, PI_CLIP, check_clip_attr)
 
 static int check_clip(struct precinfer_graph *g, struct pi_node *n, struct precinfer_error *err)
 {
@@ -132,5 +132,5 @@ static void run_clip(const struct pi_call *c)
 const struct pi_opdef pi_op_Clip = {
     .name = "Clip", .since = 11, .min_in = 1, .max_in = 3, .min_out = 1, .max_out = 1,
     .flags = PI_OP_ANY_LAYOUT | PI_OP_UNARY | PI_OP_INPLACE, .params_bytes = sizeof(struct unary),
-    .check = check_clip, .infer = infer_clip, .run = run_clip
+    .family = PI_ELTWISE, .row = PI_CLIP, .check = check_clip, .infer = infer_clip, .run = run_clip
 };

@@ -89,6 +89,21 @@ static int make_table(precinfer_plan *p, struct pi_step *s, struct precinfer_err
     return status;
 }
 
+/* What run will look up: rows of the operator for the type of its input. */
+static int looks_up(const precinfer_plan *p, const struct pi_step *s, struct pi_problem *q)
+{
+    const struct pi_opdef *op = s->kind == PI_STEP_OP && s->node >= 0 ? p->g->nodes[s->node].op : NULL;
+    if (!op || !op->row || op->compile || s->alias || s->in[0] < 0 || s->out[0] < 0) return 0;
+    memset(q, 0, sizeof *q);
+    q->family = op->family;
+    q->op = op->row;
+    q->a = q->out = p->places[s->in[0]].type;
+    q->b = op->family == PI_ELTWISE && s->nin > 1 && !(op->flags & PI_OP_UNARY) ? q->a : PI_NONE;
+    q->m = 1;
+    q->n = 1024;
+    return 1;
+}
+
 static const struct pi_row *table_row(const precinfer_plan *p, const struct pi_cpu *cpu, uint64_t isas, pi_why *why, void *user)
 {
     const struct pi_problem q = { .family = PI_ELTWISE, .op = PI_TABLE256, .a = PI_U8, .out = PI_U8, .n = 1024 };
@@ -124,13 +139,20 @@ static int compile_step(precinfer_plan *p, struct pi_step *s, struct precinfer_e
         }
         pi_free(&p->ctx->alloc, x.t);
     }
+    struct pi_problem q;
+    const struct pi_row *row = looks_up(p, s, &q) ? pi_choose(&p->ctx->cpu, p->ctx->isas, p->ctx->kernel, &q, NULL, NULL) : NULL;
+    if (row) s->kernel = row->name;
     pi_fp_leave(saved);
     return status;
 }
 
-int pi_plan_kernels(precinfer_plan *p, struct precinfer_error *err)
+int pi_plan_kernels(precinfer_plan *p, const struct pi_plan_progress *progress, struct precinfer_error *err)
 {
-    for (size_t i = 0; i < p->nsteps; i++) PI_TRY(compile_step(p, &p->steps[i], err));
+    for (size_t i = 0; i < p->nsteps; i++) {
+        PI_TRY(compile_step(p, &p->steps[i], err));
+        if (progress && progress->progress && progress->progress(progress->user, "compile", i + 1, p->nsteps))
+            return pi_fail(err, PRECINFER_CANCELLED, "cancelled after %zu of %zu layers", i + 1, p->nsteps);
+    }
     return 0;
 }
 
@@ -139,8 +161,12 @@ int pi_step_explain(const precinfer_plan *p, size_t step, const struct pi_cpu *c
 {
     const struct pi_step *s = &p->steps[step];
     int status = 0;
+    struct pi_problem rows;
     *kernel = s->kernel;
-    if (s->kind == PI_STEP_TABLE) *kernel = table_row(p, cpu, isas, why, user)->name;
+    if (looks_up(p, s, &rows)) {
+        const struct pi_row *row = pi_choose(cpu, isas, p->ctx->kernel, &rows, why, user);
+        if (row) *kernel = row->name;
+    } else if (s->kind == PI_STEP_TABLE) *kernel = table_row(p, cpu, isas, why, user)->name;
     else if (s->kind == PI_STEP_CONVERT) {
         struct pi_problem q;
         convert_problem(p, s, &q);

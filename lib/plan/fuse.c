@@ -116,8 +116,8 @@ static int fold_batchnorm(precinfer_graph *g, struct pi_node *p, struct pi_node 
         fb[j] = (float)(((b ? (double)((const float *)b->data)[j] : 0.0) - (double)m[j]) * a[j] + (double)t[j]);
         bad |= !(d > 0) || !(a[j] - a[j] == 0) || !(fb[j] - fb[j] == 0);
     }
-    const struct pi_weight_walk k = pi_weight_walk(g, p);
-    for (size_t i = 0; i < count; i++) fw[i] = (float)((double)((const float *)w->data)[i] * a[pi_weight_channel(&k, i)]);
+    const struct pi_weight_layout l = pi_layout_of(g, p);
+    for (size_t i = 0; i < count; i++) fw[i] = (float)((double)((const float *)w->data)[i] * a[pi_layout_channel(&l, i)]);
     pi_free(&g->ctx->alloc, a);
     if (bad) return pi_node_fail(bn, err, PRECINFER_UNSUPPORTED, "a scale, variance or shift is not finite or the variance not positive");
     int vw, vb;
@@ -244,7 +244,7 @@ static int flatten_last(precinfer_graph *g, struct pi_node *gemm, struct precinf
     if (rest != (int64_t)k && !(rest < 0 && is(f, "Flatten"))) return 0;
     const size_t c = (size_t)x->dims[1], space = k / c;
     if (space == 1) return 0;                           /* both orders are the same */
-    const struct pi_opdef *last = pi_opdef_find("FlattenLast", 1, NULL);
+    const struct pi_opdef *last = pi_opdef_find("FlattenLast", PI_OPSET_INTERNAL, NULL);
     if (!last) return 0;
     const float *from = w->data;
     float *to = pi_arena_big(&g->arena, k * n * sizeof *to);
@@ -256,6 +256,7 @@ static int flatten_last(precinfer_graph *g, struct pi_node *gemm, struct precinf
     }
     PI_TRY(new_constant(g, gemm, "/permuted_weights", w, 0, to, &gemm->in[1], err));
     f->op = last;
+    f->opset = PI_OPSET_INTERNAL;
     f->nin = 1;
     f->nattr = 0;
     return 0;

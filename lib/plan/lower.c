@@ -1,7 +1,6 @@
 /* A recipe applied to a fused graph: weights in their stored precision, and the form of every value where it is produced.
  * A function of graph and recipe alone. */
 #include <string.h>
-#include "../quant/weights.h"
 #include "plan.h"
 
 static int is(const struct pi_node *n, const char *op) { return strcmp(n->op->name, op) == 0; }
@@ -45,10 +44,10 @@ int pi_u8_capable(const precinfer_graph *g, const struct pi_node *n)
 
 /* ------------------------------------------------------------------------------------------------ weights */
 
-void pi_quantize_weights(const float *w, const struct pi_weight_walk *k, const float *scale, int8_t *q)
+void pi_quantize_weights(const float *w, const struct pi_weight_layout *l, const float *scale, int8_t *q)
 {
-    for (size_t i = 0; i < k->count; i++) {
-        double x = (double)w[i] / (double)scale[pi_weight_channel(k, i)];
+    for (size_t i = 0; i < pi_layout_count(l); i++) {
+        double x = (double)w[i] / (double)scale[pi_layout_channel(l, i)];
         x = x < -127 ? -127 : x > 127 ? 127 : (x + 6755399441055744.0) - 6755399441055744.0;    /* 1.5 * 2^52: to nearest even */
         q[i] = (int8_t)x;
     }
@@ -56,13 +55,8 @@ void pi_quantize_weights(const float *w, const struct pi_weight_walk *k, const f
 
 size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, const int8_t *q, const float *scale, float sx, int32_t zp)
 {
-    const struct pi_weight_walk k = pi_weight_walk(g, n);
-    const float *bias = n->nin > 2 && n->in[2] >= 0 ? g->values[n->in[2]].t.data : NULL;
-    const size_t each = k.channels ? k.count / k.channels : 0;
-    if (k.groups > 1 || (k.inner > 1 && k.inner != each))       /* ConvTranspose: no one stride leads through a column */
-        return each * 127 * 255 > 0x3fffffff;
-    return pi_weights_overflow(q, k.channels, each, k.inner > 1 || each == 1 ? (ptrdiff_t)each : 1, k.inner > 1 || each == 1 ? 1 : (ptrdiff_t)k.channels,
-                               bias, sx, scale, zp);
+    const struct pi_weight_layout l = pi_layout_of(g, n);
+    return pi_layer_overflow(q, &l, n->nin > 2 && n->in[2] >= 0 ? g->values[n->in[2]].t.data : NULL, sx, scale, zp);
 }
 
 static int add_weights(precinfer_graph *g, struct pi_node *n, enum pi_type type, const void *data, const char *suffix, struct precinfer_error *err)
@@ -80,20 +74,20 @@ static int add_weights(precinfer_graph *g, struct pi_node *n, enum pi_type type,
 }
 
 static int lower_int8(precinfer_graph *g, struct pi_node *n, const struct pi_recipe_node *r, const struct pi_lowered_value *x,
-                      struct pi_lowered_node *l, struct precinfer_error *err)
+                      struct pi_lowered_node *d, struct precinfer_error *err)
 {
-    const struct pi_weight_walk k = pi_weight_walk(g, n);
+    const struct pi_weight_layout l = pi_layout_of(g, n);
     if (!x->has_scale) return pi_node_fail(n, err, PRECINFER_INVALID, "int8 needs values.%s in the recipe", g->values[n->in[0]].name);
-    if (r->nscales != k.channels)
-        return pi_node_fail(n, err, PRECINFER_INVALID, "the recipe has %zu weight scales for %zu output channels", r->nscales, k.channels);
-    int8_t *q = pi_arena_big(&g->arena, k.count);
-    float *scale = pi_arena_new(&g->arena, k.channels, sizeof *scale);
-    if (!q || !scale) return pi_no_memory(err, k.count);
-    memcpy(scale, r->scales, k.channels * sizeof *scale);
-    pi_quantize_weights(g->values[n->in[1]].t.data, &k, scale, q);
+    if (r->nscales != pi_layout_channels(&l))
+        return pi_node_fail(n, err, PRECINFER_INVALID, "nodes.%s.weight_scales: %zu scales for %zu output channels", n->name, r->nscales, pi_layout_channels(&l));
+    int8_t *q = pi_arena_big(&g->arena, pi_layout_count(&l));
+    float *scale = pi_arena_new(&g->arena, pi_layout_channels(&l), sizeof *scale);
+    if (!q || !scale) return pi_no_memory(err, pi_layout_count(&l));
+    memcpy(scale, r->scales, pi_layout_channels(&l) * sizeof *scale);
+    pi_quantize_weights(g->values[n->in[1]].t.data, &l, scale, q);
     const size_t column = pi_lowered_overflow(g, n, q, scale, x->scale, x->zp);
     if (column) return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "int8 sums of output channel %zu could overflow 32 bits", column - 1);
-    l->weight_scale = scale;
+    d->weight_scale = scale;
     return add_weights(g, n, PI_S8, q, "/s8", err);
 }
 
@@ -126,6 +120,11 @@ static int same_scales(const precinfer_graph *g, const struct pi_node *n, const 
     return 1;
 }
 
+int pi_u8_scales(const precinfer_graph *g, const struct pi_node *n, const struct pi_lowered_value *v)
+{
+    return all_scaled(g, n, v) && (!(n->op->flags & PI_OP_PASS) || same_scales(g, n, v));
+}
+
 /* A value is kept in bf16 where a bf16 node, or a mover on the way to one, reads it. Last consumers first. */
 static void forms(const precinfer_graph *g, struct pi_lowered_node *nodes, const struct pi_lowered_value *values, uint8_t *wants)
 {
@@ -142,7 +141,7 @@ static void forms(const precinfer_graph *g, struct pi_lowered_node *nodes, const
             continue;
         }
         const int mover = n->op->flags & PI_OP_PASS;
-        if (pi_u8_capable(g, n) && all_scaled(g, n, values) && (!mover || same_scales(g, n, values))) {
+        if (pi_u8_capable(g, n) && pi_u8_scales(g, n, values)) {
             nodes[i].out_form = PI_FORM_U8;
             nodes[i].table = n->op->flags & PI_OP_UNARY ? 1 : 0;
         } else if (mover && out && pi_u8_capable(g, n)) {

@@ -44,7 +44,7 @@ static uint64_t stored_bytes(const precinfer_plan *p)
 }
 
 int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_lowered_node *nodes, struct pi_lowered_value *values,
-                  precinfer_plan **plan, struct precinfer_error *err)
+                  const struct pi_plan_progress *progress, precinfer_plan **plan, struct precinfer_error *err)
 {
     precinfer_context *ctx = lowered->ctx;
     precinfer_plan *p = pi_calloc(&ctx->alloc, 1, sizeof *p);
@@ -64,7 +64,7 @@ int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_
     p->recipe = recipe;
     if (recipe) pi_recipe_retain(recipe);
     int status = pi_plan_places(p, err);
-    if (!status) status = pi_plan_kernels(p, err);
+    if (!status) status = pi_plan_kernels(p, progress, err);
     if (status) { pi_plan_release(p); return status; }
     p->weights_bytes = stored_bytes(p);
     for (size_t i = 0; i < p->nsteps; i++) p->packed_bytes += p->steps[i].packed_bytes;

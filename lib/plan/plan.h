@@ -9,6 +9,7 @@
 #include "../graph/graph.h"
 #include "../kern/choose.h"
 #include "../quant/recipe.h"
+#include "../quant/weights.h"
 
 /* ---------------------------------------------------------------- fuse.c */
 
@@ -23,9 +24,7 @@ int pi_has_weights(const precinfer_graph *g, const struct pi_node *n);
 /* What strict watches: any Conv, ConvTranspose and Gemm, and a MatMul with a constant B of any rank. */
 int pi_is_layer_with_weights(const precinfer_graph *g, const struct pi_node *n);
 size_t pi_weight_channels(const precinfer_graph *g, const struct pi_node *n);  /* output channels               */
-struct pi_weight_walk { size_t count, channels, groups, group, outer, inner; };
-struct pi_weight_walk pi_weight_walk(const precinfer_graph *g, const struct pi_node *n);
-size_t pi_weight_channel(const struct pi_weight_walk *k, size_t i);     /* output channel of weight element i    */
+struct pi_weight_layout pi_layout_of(const precinfer_graph *g, const struct pi_node *n);
 
 /* ---------------------------------------------------------------- lower.c */
 
@@ -44,10 +43,12 @@ struct pi_lowered_value { uint8_t has_scale; float scale; int32_t zp; };
 const char *pi_not_lowerable(const precinfer_graph *g, const struct pi_node *n, enum precinfer_precision precision);
 /* Can a node without weights compute on u8, if all its data inputs and outputs are quantized? */
 int pi_u8_capable(const precinfer_graph *g, const struct pi_node *n);
+/* Do its values have scales, and a node that only moves elements one for all? */
+int pi_u8_scales(const precinfer_graph *g, const struct pi_node *n, const struct pi_lowered_value *v);
 /* Is input i of a node without weights data (not a shape, an index, a bound)? */
 int pi_data_input(const precinfer_graph *g, const struct pi_node *n, size_t i);
 /* s8 = rne(w / scale[channel]) in [-127, 127], the quotient in double. */
-void pi_quantize_weights(const float *w, const struct pi_weight_walk *k, const float *scale, int8_t *q);
+void pi_quantize_weights(const float *w, const struct pi_weight_layout *l, const float *scale, int8_t *q);
 /* The first column (+ 1) whose s32 sum could overflow for some input; 0: none. */
 size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, const int8_t *q, const float *scale, float sx, int32_t zp);
 
@@ -55,6 +56,11 @@ size_t pi_lowered_overflow(const precinfer_graph *g, const struct pi_node *n, co
  * become constants of that type in g. Errors name the node: a weight that is not constant, sums that could overflow. */
 int pi_lower(precinfer_graph *g, const precinfer_recipe *r, struct pi_lowered_node *nodes, struct pi_lowered_value *values,
              struct precinfer_error *err);
+/* ---------------------------------------------------------------- check.c */
+
+/* Is a lowered graph from a file one that pi_lower could have made, as far as memory is concerned? */
+int pi_lowered_check(precinfer_graph *g, const struct pi_lowered_node *nodes, const struct pi_lowered_value *values, struct precinfer_error *err);
+
 /* ---------------------------------------------------------------- recipe_make.c */
 
 /* The recipe of one precision for a fused graph: min-max ranges of the statistics, per-channel weights. */
@@ -104,11 +110,14 @@ struct precinfer_plan {
     size_t nsamples; size_t nhashes; const uint64_t *hashes;    /* of the statistics                            */
     void *mapping;                      /* struct pi_map of the file it was loaded from; NULL                    */
 };
+/* Progress of compiling, a call a step; NULL or progress NULL: none. */
+struct pi_plan_progress { precinfer_progress *progress; void *user; };
 /* From a lowered graph (consumed, also on failure): steps, kernels, packed weights. */
 int pi_plan_build(precinfer_graph *lowered, precinfer_recipe *recipe, struct pi_lowered_node *nodes, struct pi_lowered_value *values,
-                  precinfer_plan **plan, struct precinfer_error *err);
+                  const struct pi_plan_progress *progress, precinfer_plan **plan, struct precinfer_error *err);
 int pi_plan_places(precinfer_plan *p, struct precinfer_error *err);     /* build.c: places and steps             */
-int pi_plan_kernels(precinfer_plan *p, struct precinfer_error *err);    /* compile.c: op->compile of each step    */
+/* compile.c: op->compile of each step */
+int pi_plan_kernels(precinfer_plan *p, const struct pi_plan_progress *progress, struct precinfer_error *err);
 /* Candidates of one step on a CPU. */
 int pi_step_explain(const precinfer_plan *p, size_t step, const struct pi_cpu *cpu, uint64_t isas, pi_why *why, void *user,
                     const char **kernel, struct precinfer_error *err);

@@ -16,15 +16,15 @@ struct make {
 static int root(const struct make *m, int v) { while (m->same[v] != v) v = m->same[v]; return v; }
 
 /* Per channel max |w| / 127, in double, rounded once; a channel of zeros: 1. */
-static void weight_scales(const float *w, const struct pi_weight_walk *k, float *scale)
+static void weight_scales(const float *w, const struct pi_weight_layout *l, float *scale)
 {
-    memset(scale, 0, k->channels * sizeof *scale);
-    for (size_t i = 0; i < k->count; i++) {
+    memset(scale, 0, pi_layout_channels(l) * sizeof *scale);
+    for (size_t i = 0; i < pi_layout_count(l); i++) {
         const float x = w[i] < 0 ? -w[i] : w[i];
-        float *s = &scale[pi_weight_channel(k, i)];
+        float *s = &scale[pi_layout_channel(l, i)];
         if (x > *s) *s = x;
     }
-    for (size_t j = 0; j < k->channels; j++) {
+    for (size_t j = 0; j < pi_layout_channels(l); j++) {
         const float s = (float)((double)scale[j] / 127.0);
         scale[j] = s >= 1.17549435e-38f ? s : scale[j] > 0 ? 1.17549435e-38f : 1.0f;
     }
@@ -76,13 +76,13 @@ static int params(const struct make *m, int v, struct pi_recipe_value *out)
 /* Would the s32 sums of this layer overflow for some input? Such a layer stays f32. */
 static int overflows(const struct make *m, const struct pi_node *n, const float *scale, int *yes)
 {
-    const struct pi_weight_walk k = pi_weight_walk(m->g, n);
+    const struct pi_weight_layout l = pi_layout_of(m->g, n);
     struct pi_recipe_value x;
-    int8_t *q = pi_malloc(&m->g->ctx->alloc, k.count);
-    if (!q) return pi_no_memory(m->err, k.count);
+    int8_t *q = pi_malloc(&m->g->ctx->alloc, pi_layout_count(&l));
+    if (!q) return pi_no_memory(m->err, pi_layout_count(&l));
     const int status = params(m, n->in[0], &x);
     if (!status) {
-        pi_quantize_weights(m->g->values[n->in[1]].t.data, &k, scale, q);
+        pi_quantize_weights(m->g->values[n->in[1]].t.data, &l, scale, q);
         *yes = pi_lowered_overflow(m->g, n, q, scale, x.scale, x.zero_point) != 0;
     }
     pi_free(&m->g->ctx->alloc, q);
@@ -94,14 +94,14 @@ static int add_node(struct make *m, size_t i)
     const struct pi_node *n = &m->g->nodes[i];
     struct pi_recipe_node r = { .name = n->name, .op = n->op->name, .precision = m->precision[i] };
     if (r.precision == PRECINFER_PRECISION_INT8) {
-        const struct pi_weight_walk k = pi_weight_walk(m->g, n);
-        float *scale = pi_malloc(&m->g->ctx->alloc, k.channels * sizeof *scale);
+        const struct pi_weight_layout l = pi_layout_of(m->g, n);
+        float *scale = pi_malloc(&m->g->ctx->alloc, pi_layout_channels(&l) * sizeof *scale);
         int overflow = 0;
-        if (!scale) return pi_no_memory(m->err, k.channels * sizeof *scale);
-        weight_scales(m->g->values[n->in[1]].t.data, &k, scale);
+        if (!scale) return pi_no_memory(m->err, pi_layout_channels(&l) * sizeof *scale);
+        weight_scales(m->g->values[n->in[1]].t.data, &l, scale);
         int status = overflows(m, n, scale, &overflow);
         if (overflow) r.precision = PRECINFER_PRECISION_F32;
-        else { r.scales = scale; r.nscales = k.channels; }
+        else { r.scales = scale; r.nscales = pi_layout_channels(&l); }
         if (!status) status = pi_recipe_add_node(m->r, &r, m->err);
         pi_free(&m->g->ctx->alloc, scale);
         return status;

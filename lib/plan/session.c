@@ -62,8 +62,9 @@ static int infer_step(struct precinfer_session *s, size_t i, struct precinfer_er
         struct pi_tensor *t = &s->t[step->out[j]];
         t->rank = out[j].rank;
         memcpy(t->dims, out[j].dims, sizeof t->dims);
-        if (pi_elements(t) < 0) return pi_fail(err, PRECINFER_UNSUPPORTED, "node '%s' (%s): the shape of '%s' depends on data",
-                                               n->name, n->op->name, s->p->g->values[place_of(s, step->out[j])->value].name);
+        const char *name = s->p->g->values[place_of(s, step->out[j])->value].name;
+        if (pi_graph_check_dims(t)) return pi_node_fail(n, err, PRECINFER_INVALID, "'%s' would be too large", name);
+        if (pi_elements(t) < 0) return pi_node_fail(n, err, PRECINFER_UNSUPPORTED, "the shape of '%s' depends on data", name);
         set_strides(s, step->out[j]);
     }
     return 0;
@@ -185,6 +186,7 @@ static int set_input(struct precinfer_session *s, size_t i, int rank, const int6
     struct pi_tensor given = { .rank = rank };
     if (rank < 0 || rank > PI_MAX_RANK) return pi_fail(err, PRECINFER_INVALID, "input '%s': rank %d", v->name, rank);
     memcpy(given.dims, dims, (size_t)rank * sizeof *dims);
+    if (pi_graph_check_dims(&given)) return pi_fail(err, PRECINFER_INVALID, "input '%s': shape %s is too large", v->name, pi_dims_string(&given, got, sizeof got));
     int bad = rank != v->t.rank;
     for (int d = 0; d < rank && !bad; d++) bad = dims[d] < 0 || (v->t.dims[d] >= 0 && dims[d] != v->t.dims[d]);
     if (bad) return pi_fail(err, PRECINFER_INVALID, "input '%s' has shape %s, the model wants %s", v->name,
@@ -349,9 +351,28 @@ static void run_step(const struct precinfer_session *s, size_t i)
     }
 }
 
+/* Open dimensions of one name are of one size: fusion took that for granted. */
+static int check_symbols(const struct precinfer_session *s, struct precinfer_error *err)
+{
+    const precinfer_graph *g = s->p->g;
+    for (size_t i = 0; i < g->ninputs; i++)
+        for (int d = 0; d < g->values[g->inputs[i]].t.rank; d++)
+            for (size_t j = 0; j <= i; j++)
+                for (int e = 0; e < g->values[g->inputs[j]].t.rank; e++) {
+                    const int64_t symbol = g->values[g->inputs[i]].t.dims[d];
+                    const int64_t a = s->t[s->p->value_place[g->inputs[j]]].dims[e], b = s->t[s->p->value_place[g->inputs[i]]].dims[d];
+                    if (symbol >= 0 || g->values[g->inputs[j]].t.dims[e] != symbol || a == b) continue;
+                    const char *name = g->symbols[-1 - symbol];
+                    return pi_fail(err, PRECINFER_INVALID, "dimension '%s' is %lld in input '%s' and %lld in input '%s'", name ? name : "?", (long long)a,
+                                   g->values[g->inputs[j]].name, (long long)b, g->values[g->inputs[i]].name);
+                }
+    return 0;
+}
+
 static int check_bound(const struct precinfer_session *s, struct precinfer_error *err)
 {
     const precinfer_graph *g = s->p->g;
+    PI_TRY(check_symbols(s, err));
     for (size_t i = 0; i < g->ninputs; i++)
         if (!s->bound[i].data) return pi_fail(err, PRECINFER_INVALID, "input '%s' is not bound", g->values[g->inputs[i]].name);
     for (size_t i = 0; i < s->p->nplaces; i++) {
@@ -499,4 +520,30 @@ enum precinfer_status precinfer_session_layer_work(const precinfer_session *s, s
     for (int j = 0; j < step->nout; j++) if (step->out[j] >= 0) work->output_bytes += bytes_of(&s->t[step->out[j]]);
     if (n) work->macs = macs_of(s, step, n);
     return PRECINFER_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ for batches of data */
+
+static int has_room(const struct pi_fitted *f, const struct precinfer_batch *b)
+{
+    for (size_t i = 0; f->s && i < b->ninputs; i++)
+        for (int d = 0; d < b->inputs[i].rank; d++)
+            if (b->inputs[i].rank != f->room[i].rank || b->inputs[i].dims[d] > f->room[i].dims[d]) return 0;
+    return f->s != NULL;
+}
+
+int pi_session_fit(const precinfer_plan *plan, int keep_all, const struct precinfer_batch *b, struct pi_fitted *f,
+                   struct precinfer_error *err)
+{
+    const precinfer_graph *g = plan->g;
+    if (b->ninputs != g->ninputs) return pi_fail(err, PRECINFER_INVALID, "the data has %zu inputs, the model %zu", b->ninputs, g->ninputs);
+    if (has_room(f, b)) return 0;
+    for (size_t i = 0; i < b->ninputs; i++) {
+        f->room[i] = (struct precinfer_shape){ .input = g->values[g->inputs[i]].name, .rank = b->inputs[i].rank };
+        memcpy(f->room[i].dims, b->inputs[i].dims, sizeof f->room[i].dims);
+    }
+    precinfer_session_free(f->s);
+    f->s = NULL;
+    const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = f->room, .nshapes = b->ninputs, .keep_all = keep_all };
+    return precinfer_session_new(plan, &o, &f->s, err);
 }

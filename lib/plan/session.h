@@ -26,6 +26,10 @@ struct precinfer_session {
 };
 /* A place after a run of a session that keeps all, as row-major f32 where it is lowered; valid until the next call. */
 int pi_session_place(struct precinfer_session *s, int place, struct precinfer_tensor *tensor, struct precinfer_error *err);
+/* A session for the inputs of a batch, and what it has room for. One that they do not fit makes way for one that they do. */
+struct pi_fitted { precinfer_session *s; struct precinfer_shape room[16]; };
+int pi_session_fit(const precinfer_plan *plan, int keep_all, const struct precinfer_batch *batch, struct pi_fitted *f,
+                   struct precinfer_error *err);
 /* memory.c: offsets for the sizes in slot[].bytes; sets memory_bytes and bound_bytes. */
 int pi_session_plan_memory(struct precinfer_session *s, struct precinfer_error *err);
 /* relayout.c: between row-major and channels-last of one type. */

@@ -9,6 +9,12 @@
 struct pi_weight_layout { size_t groups, outer, n, inner; };
 /* Of a Conv, ConvTranspose, Gemm or MatMul (B of rank 1 or 2, or whose leading dimensions are 1); dims are known. */
 struct pi_weight_layout pi_weight_layout(const struct pi_node *node, const struct pi_tensor *w);
+static inline size_t pi_layout_channels(const struct pi_weight_layout *l) { return l->groups * l->n; }
+static inline size_t pi_layout_count(const struct pi_weight_layout *l) { return l->groups * l->outer * l->n * l->inner; }
+static inline size_t pi_layout_channel(const struct pi_weight_layout *l, size_t i)      /* of weight element i       */
+{
+    return i / (l->outer * l->n * l->inner) * l->n + i / l->inner % l->n;
+}
 
 /* sums[channel] = sum of its weights. */
 void pi_weight_sums(const int8_t *w, const struct pi_weight_layout *l, int64_t *sums);

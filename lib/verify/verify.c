@@ -12,8 +12,8 @@ enum { LAYER_SAMPLES = 64 };            /* layers are compared on the first samp
 
 struct run {                            /* one of the two models                                                */
     const precinfer_plan *plan;
-    precinfer_session *s;
-    int64_t samples;                    /* that the session has room for                                         */
+    struct pi_fitted fitted;
+    precinfer_session *s;               /* fitted.s                                                              */
 };
 struct verify {
     struct run ref, cand;
@@ -25,23 +25,11 @@ struct verify {
     struct precinfer_error *err;
 };
 
-/* A session for the shapes of this batch; a bigger batch later makes a bigger session. */
 static int fit(struct verify *v, struct run *m, const struct precinfer_batch *b)
 {
-    struct precinfer_shape shapes[16];
     const precinfer_graph *g = m->plan->g;
-    if (b->ninputs != g->ninputs) return pi_fail(v->err, PRECINFER_INVALID, "the data has %zu inputs, the model %zu", b->ninputs, g->ninputs);
-    if (!m->s || (int64_t)b->samples > m->samples) {
-        for (size_t i = 0; i < b->ninputs; i++) {
-            shapes[i] = (struct precinfer_shape){ .input = g->values[g->inputs[i]].name, .rank = b->inputs[i].rank };
-            memcpy(shapes[i].dims, b->inputs[i].dims, sizeof shapes[i].dims);
-        }
-        precinfer_session_free(m->s);
-        m->s = NULL;
-        const struct precinfer_session_options o = { .size = sizeof o, .max_shapes = shapes, .nshapes = b->ninputs, .keep_all = !v->policy->no_layers };
-        PI_TRY(precinfer_session_new(m->plan, &o, &m->s, v->err));
-        m->samples = (int64_t)b->samples;
-    }
+    PI_TRY(pi_session_fit(m->plan, !v->policy->no_layers, b, &m->fitted, v->err));
+    m->s = m->fitted.s;
     for (size_t i = 0; i < b->ninputs; i++) PI_TRY(precinfer_bind(m->s, g->values[g->inputs[i]].name, &b->inputs[i], v->err));
     return precinfer_session_run(m->s, v->err);
 }
@@ -199,7 +187,7 @@ static int overlap(const struct verify *v)
 {
     const struct precinfer_report_info *r = &v->r->info;
     if (v->policy->allow_overlap || r->overlap_samples * 100 <= v->total) return 0;
-    return pi_fail(v->err, PRECINFER_INVALID, "%zu of %zu samples were used for calibration: verify on other data, or allow the overlap", r->overlap_samples, v->total);
+    return pi_fail(v->err, PRECINFER_INVALID, "%zu of %zu samples were used for calibration: verify on other data, or allow the overlap (--allow-overlap)", r->overlap_samples, v->total);
 }
 
 static int walk(struct verify *v, precinfer_next_batch *next, void *user)
@@ -262,8 +250,8 @@ enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinf
     v.ref.plan = ref;
     v.judge = v.policy->judge ? v.policy->judge : plan->g->values[plan->g->outputs[0]].name;
     if (!status) status = walk(&v, next, user);
-    precinfer_session_free(v.ref.s);
-    precinfer_session_free(v.cand.s);
+    precinfer_session_free(v.ref.fitted.s);
+    precinfer_session_free(v.cand.fitted.s);
     precinfer_plan_free(ref);
     if (status) { precinfer_report_free(r); return (enum precinfer_status)status; }
     *report = r;
