@@ -11,7 +11,7 @@ cd "$dir"
 mkdir kernels/demo
 sed 's/_ref\b/_demo/g; s/, ref,/, demo,/g' kernels/ref/gemm_f32f32.c > kernels/demo/gemm_f32f32.c
 cp kernels/ref/*.h kernels/demo/
-sed -i 's/\bref\b/demo/g' kernels/demo/*.h
+sed -i 's/_ref\b/_demo/g; s/\bref\b/demo/g' kernels/demo/*.h
 grep '^PI_ROW_GEMM(gemm_f32f32' kernels/ref/kernels.def | sed 's/, ref,/, demo,/' > kernels/demo/kernels.def
 sed 's/_ref\b/_demo/' kernels/ref/table.c > kernels/demo/table.c
 echo 'FLAGS_demo :=' > kernels/demo/isa.mk
