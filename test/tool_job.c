@@ -384,6 +384,45 @@ START_TEST(inputs)
 }
 END_TEST
 
+/* Two samples of 3 steps, then two of 5. */
+START_TEST(lengths)
+{
+    struct h_host host = { 0 };
+    precinfer_context *ctx = h_context(&host, NULL);
+    struct m m;
+    size_t n;
+    char path[256];
+    float w[12], x[40];
+    const int64_t open[] = { -1, -2, 4 }, wide[] = { 4, 3 };
+    t_start();
+    for (int i = 0; i < 12; i++) w[i] = (float)(i % 5) - 2;
+    for (int i = 0; i < 40; i++) x[i] = (float)(i * 7 % 11) - 5;
+    m_start(&m, 13);
+    m_input(&m, "x", M_TYPE(FLOAT), 3, open);
+    m_initializer(&m, "w", M_TYPE(FLOAT), 2, wide, w, sizeof w);
+    m_node(&m, "MatMul", "mm", "x,w", "y");
+    m_output(&m, "y");
+    unsigned char *bytes = m_pack(&m, &n);
+    snprintf(path, sizeof path, "%s/m.onnx", t_dir);
+    FILE *f = fopen(path, "wb");
+    ck_assert(f && fwrite(bytes, 1, n, f) == n && !fclose(f));
+    m_free(&m);
+    t_run(0, "mkdir $DIR/x");
+    for (int i = 0; i < 2; i++) {
+        struct precinfer_tensor t = { .data = x, .dtype = PRECINFER_F32, .rank = 3, .dims = { 2, 3 + 2 * i, 4 } };
+        snprintf(path, sizeof path, "%s/x/%d.npy", t_dir, i);
+        ck_assert_int_eq(precinfer_npy_save(ctx, path, &t, NULL), 0);
+    }
+    precinfer_context_free(ctx);
+    t_run(0, "T calibrate $DIR/m.onnx --data $DIR/x -o $DIR/s");
+    t_run(0, "T calibrate $DIR/m.onnx --data $DIR/x -o $DIR/s2 --batch 2");
+    h_expect(t_same_files("s", "s2"), "statistics in batches");
+    t_run(0, "T convert $DIR/m.onnx -o $DIR/p --precision int8 --stats $DIR/s --verify $DIR/x --allow-overlap --runs 2");
+    t_says("4 of 4 samples were used");
+    t_end();
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------ strict */
 
 /* A product with constant weights of three dimensions has no lowered form: a breach, with and without --verify. */
@@ -499,6 +538,7 @@ Suite *pi_suite(void)
         h_add(s, "preprocessing", preprocessing, 1, 120);
     }
     h_add(s, "inputs", inputs, 1, 120);
+    h_add(s, "lengths", lengths, 1, 120);
     h_add(s, "strict", strict, 1, 120);
     h_add(s, "others", others, 1, 120);
     return s;
