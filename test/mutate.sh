@@ -36,7 +36,7 @@ while IFS='|' read -r name file suite rows change; do
     try "$dir/tree" "$suite" "$rows"
     case $? in
     0) echo "SURVIVED  $name ($file, $suite)"; failed=1 ;;
-    1) echo "killed    $name ($file, $suite): $(grep -c ':[FE]:' "$dir/log") tests failed"; killed=$((killed + 1)) ;;
+    1) echo "killed    $name ($file, $suite): $(grep -c ':[FE]:' "$dir/log") tests failed$(grep -om1 ":[FE]:.*" "$dir/log" | cut -c1-130 | sed "s|^|, the first |")"; killed=$((killed + 1)) ;;
     *) echo "BROKEN    $name: $(grep -m1 error "$dir/log")"; failed=1 ;;
     esac
 done < "$list"

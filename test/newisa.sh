@@ -19,10 +19,10 @@ sed -i 's/^PI_ISA(ref, 0, "")/&\nPI_ISA(demo, 0, "")/' kernels/isa.def
 
 make -j2 all build/bench-kern build/run-tests T=kern_gemm > "$dir/log" 2>&1 || { tail -20 "$dir/log"; exit 1; }
 rows=$(grep -c . kernels/demo/kernels.def)
-PI_ROWS=demo CK_VERBOSITY=verbose build/run-tests > "$dir/tests" 2>&1 || { tail -20 "$dir/tests"; exit 1; }
-grep -q 'gemm_f32f32_4x16_demo' "$dir/tests" || { echo "newisa: the tests do not name the demo rows"; exit 1; }
-build/bench-kern --list > "$dir/bench"
-[ "$(grep -c '_demo$' "$dir/bench")" -ge "$rows" ] || { echo "newisa: the bench does not list the demo rows"; cat "$dir/bench"; exit 1; }
-build/precinfer explain examples/digits/digits.onnx --cpu-mask demo > "$dir/explain"
-grep -q 'gemm_f32f32_4x16_demo' "$dir/explain" || { echo "newisa: explain does not name the demo rows"; exit 1; }
+PI_ROWS=demo CK_VERBOSITY=verbose build/run-tests > "$dir/tests.out" 2>&1 || { tail -20 "$dir/tests.out"; exit 1; }
+grep -q 'gemm_f32f32_4x16_demo' "$dir/tests.out" || { echo "newisa: the tests do not name the demo rows"; exit 1; }
+build/bench-kern --list > "$dir/rows.out"
+[ "$(grep -c '_demo$' "$dir/rows.out")" -ge "$rows" ] || { echo "newisa: the bench does not list the demo rows"; cat "$dir/rows.out"; exit 1; }
+build/precinfer explain examples/digits/digits.onnx --cpu-mask demo > "$dir/explain.out"
+grep -q 'gemm_f32f32_4x16_demo' "$dir/explain.out" || { echo "newisa: explain does not name the demo rows"; exit 1; }
 echo "newisa: a folder of $(ls kernels/demo | wc -l) files and one line: $rows rows tested, benched and explained"
