@@ -125,7 +125,7 @@ check-examples: $(EXAMPLES)
 # bench: GOP/s of every kernel row that this CPU can run. bench-tsv: rewrites its rows in bench/silicon. status: lists the
 # rows whose object code is not the one that was timed there.
 $(B)/bench-kern: $(B)/bench/kern.o $(B)/internal.a
-	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
+	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread -ldl
 bench: $(B)/bench-kern
 	$(B)/bench-kern $(BENCH)
 # Whole models at several precisions, interleaved: make bench-model, then build/bench-model MODEL.onnx [--layers]

@@ -5,6 +5,7 @@
  *   kern [--only GLOB] [--shapes FILE] [--shape LINE] [--rounds N]    GOP/s and percent of the ceiling per problem
  *   kern --tsv PATH [--commit ID]         every row alone, written to PATH (a folder: <vendor>-<family>-<model>.tsv in it)
  *   kern --status PATH                    the rows whose object code is not the one that was timed
+ *   --peers yes                           beside OpenBLAS and oneDNN where they are installed (libopenblas0-serial, libdnnl2)
  *   [--objects DIR]                       where the objects of kernels/ lie, for their hashes (build/kernels) */
 #include <elf.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "../lib/base/hash.h"
 #include "../lib/kern/choose.h"
 #include "ceiling.h"
+#include "peers.h"
 
 static const char *only = "*", *objects = "build/kernels", *commit = "-";
 static size_t rounds = 11;
@@ -47,6 +49,8 @@ struct job {
     struct pi_packed b;
     void *ws;
     double *gops, *percent, growth;
+    const struct peer *peer;            /* not a row: another library's call                                  */
+    const void *w; size_t k;
 };
 
 static struct pi_gemm problem_of(const struct g_shape *s, enum pi_type a, const struct operands *x, char *c)
@@ -73,11 +77,22 @@ static void prepare(struct job *j, const struct g_shape *s, const struct operand
     j->gops = calloc(rounds, sizeof *j->gops);
     j->percent = calloc(rounds, sizeof *j->percent);
 }
-static void run(const struct job *j) { pi_gemm_run(&ctx, &j->o, &j->b, j->heights, j->nheights, 1, j->ws); }
+static void prepare_peer(struct job *j, const struct g_shape *s, const struct operands *x, const struct peer *p)
+{
+    *j = (struct job){ .peer = p, .w = x->w, .k = s->k };
+    j->o = problem_of(s, p->a, x, big(NULL, s->m * s->n * 4, 64));
+    j->gops = calloc(rounds, sizeof *j->gops);
+    j->percent = calloc(rounds, sizeof *j->percent);
+}
+static void run(const struct job *j)
+{
+    if (j->peer) peer_run(j->peer, j->o.m, j->o.n, j->k, j->o.a, j->w, j->o.c);
+    else pi_gemm_run(&ctx, &j->o, &j->b, j->heights, j->nheights, 1, j->ws);
+}
 static void drop(struct job *j)
 {
     free(j->o.c); free(j->ws); free(j->gops); free(j->percent);
-    pi_packed_free(&memory, &j->b);
+    if (!j->peer) pi_packed_free(&memory, &j->b);
 }
 
 /* bf16: small integers, so that every order of summing gives the same bits. */
@@ -125,13 +140,13 @@ static void time_jobs(struct job *jobs, size_t n, double ops)
     for (size_t round = 0; round < rounds; round++)
         for (size_t i = 0; i < n; i++) {
             struct job *j = &jobs[(i + round) % n];
-            const enum mix mix = mix_of(j->g->row, j->g->isa->features);
-            const double before = ceiling(mix);
+            const enum mix mix = j->peer ? 0 : mix_of(j->g->row, j->g->isa->features);
+            const double before = j->peer ? 0 : ceiling(mix);
             run(j);
             const double t = now();
             for (size_t k = 0; k < turns; k++) run(j);
             j->gops[round] = (double)turns * ops / (now() - t) * 1e-9;
-            const double after = ceiling(mix), best = before > after ? before : after;
+            const double after = j->peer ? 0 : ceiling(mix), best = before > after ? before : after;
             j->percent[round] = best > 0 ? 100 * j->gops[round] / best : 0;
         }
 }
@@ -273,15 +288,24 @@ static int time_shape(const char *line, const struct g_row *rows, size_t n, int 
             wrong = 1;
         } else count++;
     }
-    time_jobs(jobs, count, ops);
-    for (size_t i = 0; i < count; i++) {
+    const size_t own = count;
+    for (size_t i = 0; i < npeers && !tsv && !s.kh; i++)
+        if (x[peers[i].a].a) {
+            prepare_peer(&jobs[count], &s, &x[peers[i].a], &peers[i]);
+            run(&jobs[count++]);
+        }
+    if (count) time_jobs(jobs, count, ops);
+    for (size_t i = own; i < count; i++) printf("%-34s %-28s %8.1f GOP/s\n", line, jobs[i].peer->name, median(jobs[i].gops));
+    for (size_t i = 0; i < own; i++) {
         const double gops = median(jobs[i].gops), percent = median(jobs[i].percent);
         printf("%-34s %-28s %8.1f GOP/s %5.1f%%", line, jobs[i].g->row->name, gops, percent);
         if (jobs[i].growth > 1) printf("  K x%.2f", jobs[i].growth);
+        for (size_t q = own; q < count; q++)
+            if (jobs[q].peer->a == (enum pi_type)jobs[i].g->row->a) printf("  x%.2f %s", gops / median(jobs[q].gops), jobs[q].peer->name);
         printf("\n");
         if (tsv) tsv_put(jobs[i].g, percent, gops);
-        drop(&jobs[i]);
     }
+    for (size_t i = 0; i < count; i++) drop(&jobs[i]);
     fflush(stdout);
     for (size_t i = 0; i < 16; i++) if (x[i].a) operands_free(&x[i]);
     return wrong;
@@ -323,6 +347,7 @@ int main(int argc, char **argv)
         else if (!strcmp(o, "--status")) asked = v;
         else if (!strcmp(o, "--commit")) commit = v;
         else if (!strcmp(o, "--objects")) objects = v;
+        else if (!strcmp(o, "--peers")) peers_load();
         else { fprintf(stderr, "no option %s\n", o); return 2; }
     }
     ctx = (precinfer_context){ .alloc = memory, .threads = 1 };
