@@ -209,7 +209,8 @@ static inline struct r_tensor d_reduced(const struct r_tensor *x, unsigned mask,
     return y;
 }
 /* Axes of an input or an attribute; without either all of them. */
-static inline struct r_tensor d_reduce(const struct d_model *m, const struct pi_node *n, enum r_kind kind, const struct pi_tensor *out)
+static inline struct r_tensor d_reduce(const struct d_model *m, const struct pi_node *n, enum r_kind kind,
+                                       const struct pi_tensor *out)
 {
     const struct r_tensor *x = &d_in(m, n, 0)->r;
     const struct d_value *axes = d_in(m, n, 1);
@@ -260,18 +261,21 @@ static inline struct r_tensor d_compute(const struct d_model *m, const struct pi
     if (d_same(op, "Transpose")) return d_transpose(m, n, out);
     if (d_same(op, "Slice")) return d_slice(m, n, out);
     if (d_same(op, "Expand")) return d_expand(x, out);
-    if (d_same(op, "Reshape") || d_same(op, "Flatten") || d_same(op, "Squeeze") || d_same(op, "Unsqueeze") || d_same(op, "Cast"))
-        return d_reshaped(x, out);          /* a Cast to float: d_run_integer takes the others */
+    if (d_same(op, "Reshape") || d_same(op, "Flatten") || d_same(op, "Squeeze") || d_same(op, "Unsqueeze"))
+        return d_reshaped(x, out);
+    if (d_same(op, "Cast")) return d_reshaped(x, out);      /* to float: d_run_integer takes the others */
     ck_abort_msg("%s: node '%s': no double precision reference of %s", m->name, n->name, op);
     return y;
 }
 
-static inline void d_run_integer(const struct d_model *m, const struct pi_node *n, const struct pi_tensor **in, struct d_value *to)
+static inline void d_run_integer(const struct d_model *m, const struct pi_node *n, const struct pi_tensor **in,
+                                 struct d_value *to)
 {
     struct pi_tensor *out[1] = { &to->t };
     ck_assert_msg(!n->op->compile, "%s: node '%s': %s of integers", m->name, n->name, n->op->name);
     for (size_t k = 0; k < n->nin; k++)
-        ck_assert_msg(!in[k] || in[k]->data || n->op->flags & PI_OP_SHAPE, "%s: node '%s' makes integers of floats", m->name, n->name);
+        ck_assert_msg(!in[k] || in[k]->data || n->op->flags & PI_OP_SHAPE,
+                      "%s: node '%s' makes integers of floats", m->name, n->name);
     to->t.data = calloc((size_t)pi_elements(&to->t) + 1, pi_type_size((enum pi_type)to->t.type));
     to->owned = 1;
     struct pi_call call = { .ctx = m->ctx, .node = n, .in = in, .out = out };
