@@ -154,8 +154,9 @@ static inline void g_epi_new(struct g_epi *g, int integer, uint32_t stages, enum
     e->r[0] = r0; e->r[1] = r1; e->c[0] = c0; e->c[1] = c1;
     e->act_lo = h_below(2) ? 0 : -1.5f;
     e->act_hi = h_below(2) ? 6 : 40;
-    e->res_scale = kind == H_TIE ? 0.5f : 0.03f;
-    e->res_zp = h_between(0, 255);
+    /* ties: neither product may be exact, and sum and residual cancel now and then, or a fused one would go unseen */
+    e->res_scale = kind == H_TIE ? h_tie_scale() : 0.03f;
+    e->res_zp = kind == H_TIE ? h_between(0, 3) : h_between(0, 255);
     if (out == PI_U8) {
         e->zp = h_below(3) ? h_between(0, 255) : 0;
         e->lo = (float)(0 - e->zp) + (h_below(4) ? 0 : 3);
