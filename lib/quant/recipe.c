@@ -150,6 +150,7 @@ static int value_before(const void *user, int a, int b)
 
 static int make_order(precinfer_recipe *r, size_t n, int **order, struct precinfer_error *err)
 {
+    pi_free(&r->ctx->alloc, *order);        /* preprocessing set later finishes a recipe anew */
     *order = pi_calloc(&r->ctx->alloc, n + 1, sizeof **order);
     if (!*order) return pi_no_memory(err, n * sizeof **order);
     for (size_t i = 0; i < n; i++) (*order)[i] = (int)i;
