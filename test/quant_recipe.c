@@ -133,6 +133,12 @@ START_TEST(hash)
     q = p; q.divide = 3; h_expect(!pi_preprocessing_same(&p, &q), "divide");
     q = p; q.given = 0; h_expect(!pi_preprocessing_same(&p, &q), "given");
     q = p; q.channels = 2; h_expect(!pi_preprocessing_same(&p, &q), "channels");
+    /* Set on a finished recipe: another hash, the same searches, and what was there before is freed. */
+    const uint64_t before = a->hash;
+    f_ok(precinfer_recipe_set_preprocessing(a, &p, &err));
+    h_expect(a->hash != before && pi_recipe_node(a, "conv1"), "another preprocessing");
+    f_ok(precinfer_recipe_set_preprocessing(a, &b->preprocessing, &err));
+    h_expect(a->hash == b->hash, "the first preprocessing again");
     f_ok(pi_recipe_create(c, &other, &err));
     const struct pi_recipe_value v = { "input", 0.5f, 1 };
     f_ok(pi_recipe_add_value(other, &v, &err));

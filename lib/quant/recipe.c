@@ -148,6 +148,7 @@ static int value_before(const void *user, int a, int b)
     return strcmp(v[a].name, v[b].name) < 0;
 }
 
+/* A recipe is finished anew when its preprocessing changes. */
 static int make_order(precinfer_recipe *r, size_t n, int **order, struct precinfer_error *err)
 {
     pi_free(&r->ctx->alloc, *order);        /* preprocessing set later finishes a recipe anew */
