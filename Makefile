@@ -181,6 +181,8 @@ lint-asm: $(KERNEL_OBJ)
 # it with the address and undefined-behaviour sanitizers; what it learns stays in build-fuzz/corpus, a crash in build-fuzz.
 FUZZ ?= $(basename $(notdir $(wildcard test/fuzz/*.c)))
 FUZZ_SECONDS ?= 60
+# One seed: a run in CI repeats a run here. FUZZ_SEED=0 draws another.
+FUZZ_SEED ?= 7
 FUZZ_CC ?= $(firstword $(foreach c,clang clang-14,$(shell command -v $(c))))
 SANITIZE_FUZZ := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # Targets run on the ref kernels: vector code is only linked, and clang would take minutes for some of it.
@@ -194,7 +196,7 @@ $(B)/fuzz-%: test/fuzz/%.c $(B)/internal.a
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDFLAGS) $(LIBS) -lpthread
 $(FUZZ:%=fuzz-%): fuzz-%: $(B)/fuzz-%
 	@mkdir -p $(B)/corpus/$*
-	$(B)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+	$(B)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -seed=$(FUZZ_SEED) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
 	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* $(wildcard test/fuzz/seeds/$*)
 .PHONY: fuzz $(FUZZ:%=fuzz-%)
 
