@@ -105,7 +105,7 @@ struct precinfer_plan {
     size_t nplaces, cplaces, nsteps, csteps;
     struct pi_place *places; struct pi_step *steps;
     int *value_place;                   /* home of each value, -1                                               */
-    uint64_t model_hash, hash;
+    uint64_t model_hash;
     uint64_t weights_bytes, packed_bytes;
     int rejected, other_host;
     struct precinfer_preprocessing preprocessing;

@@ -50,12 +50,8 @@ static size_t top1(const struct precinfer_tensor *t, size_t sample, size_t each)
 
 static int seen(const precinfer_plan *p, uint64_t hash)
 {
-    size_t lo = 0, hi = p->nhashes;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (p->hashes[mid] < hash) lo = mid + 1; else hi = mid;
-    }
-    return lo < p->nhashes && p->hashes[lo] == hash;
+    const struct pi_sketch s = { .hashes = (uint64_t *)(uintptr_t)p->hashes, .n = p->nhashes };
+    return pi_sketch_has(&s, hash);
 }
 
 static int answers(struct verify *v, const struct precinfer_batch *b)
