@@ -67,8 +67,8 @@ int main(int argc, char **argv)
     precinfer_data *data = NULL;
     precinfer_plan *plan = NULL;
     precinfer_report *report = NULL;
-    struct precinfer_policy policy;
-    precinfer_policy_default(&policy);
+    struct precinfer_verify_options policy;
+    precinfer_verify_defaults(&policy);
     policy.max_drop_points = 0.03;
     enum precinfer_status s = precinfer_context_new(NULL, &ctx, &err);
     if (!s) s = precinfer_graph_load(ctx, "examples/digits/digits.onnx", &graph, &err);

@@ -191,6 +191,10 @@ struct precinfer_batch {
     struct precinfer_tensor inputs[16];
     size_t ninputs, samples;
     const int64_t *labels;
+    /* What a gate may want besides; zero or NULL where there is none. */
+    struct precinfer_tensor target;             /* the truth where it is no class: `samples` rows, any float or integer type */
+    const char *const *const *columns;          /* [c][i]: value of the policy's column c for sample i; NULL: unknown */
+    const uint64_t *indexes;                    /* of each sample in its data set; NULL: counted from 0          */
 };
 typedef int precinfer_next_batch(void *user, struct precinfer_batch *batch, struct precinfer_error *err);
 
@@ -437,26 +441,195 @@ PRECINFER_API enum precinfer_status precinfer_session_info(const precinfer_sessi
 
 /* ------------------------------------------------------------------------------------------------ verification */
 
-/* At most this much; < 0 or NAN means no such limit. */
-struct precinfer_policy {
+/* A policy says what a candidate has to keep: budgets, each on all samples or on slices of them, and how sure one has to be.
+ * Its JSON form (lib/verify/README.md has every key) and these calls make the same object. Every budget is one paired
+ * contrast per sample, H0: E[d] >= 0:
+ *
+ *     limit          d for a score s (higher is better)     d for an error e (lower is better)
+ *     MAX_DROP  v    s_reference - s_candidate - v          e_candidate - e_reference - v
+ *     MIN_SHARE v    v * s_reference - s_candidate
+ *     MAX_RATIO v                                           e_candidate - v * e_reference
+ *     MIN       v    v - s          (agreement, cosine: one figure for the pair; latency: see below)
+ *
+ * A budget passes when the one-sided upper bound of E[d] is <= 0, fails when the lower bound is > 0, and is undecided
+ * between. Bounds: by default a betting confidence sequence, valid however often one looks; with `n` fixed beforehand
+ * Clopper-Pearson (proportions) or a score bound (paired differences, approximate); where d is unbounded and no bounds are
+ * declared, and for set metrics, a Poisson bootstrap (approximate). */
+enum precinfer_metric {
+    PRECINFER_TOPK,             /* 1 if the label is among the k largest                                         */
+    PRECINFER_AGREEMENT,        /* 1 if both have the same top-1; MIN only                                       */
+    PRECINFER_LOG_LOSS,         /* -log p(label), mean over the positions of a sample; MAX_DROP                   */
+    PRECINFER_PERPLEXITY,       /* MAX_RATIO: log loss may rise by log v                                         */
+    PRECINFER_MAE,              /* |y - target|, mean over a sample's elements; MAX_DROP, MAX_RATIO               */
+    PRECINFER_RMSE,             /* MAX_RATIO: on squared errors, d = e_candidate^2 - v^2 e_reference^2            */
+    PRECINFER_RELATIVE_MAE,     /* |y - target| / |target|; a target of 0 is an error                            */
+    PRECINFER_COSINE,           /* of the two outputs of a sample; MIN                                           */
+    PRECINFER_AUC,              /* of a set, one positive class; MAX_DROP, MIN_SHARE                             */
+    PRECINFER_F1,               /* likewise                                                                      */
+    PRECINFER_SCORE,            /* a figure per sample that the host or a file supplies, higher is better         */
+    PRECINFER_ERROR,            /* the same, lower is better                                                     */
+    PRECINFER_LATENCY           /* share of runs within `threshold` ns: MIN v. MAX_RATIO v: the median run is at most v times
+                                 * as long as the reference's beside it (d = 1{t_c > v t_r} - 1/2)               */
+};
+enum precinfer_limit { PRECINFER_MAX_DROP, PRECINFER_MIN_SHARE, PRECINFER_MAX_RATIO, PRECINFER_MIN };
+struct precinfer_budget {
+    size_t size;
+    enum precinfer_metric metric;
+    enum precinfer_limit limit;
+    double value;
+    int k;                                      /* TOPK; 0: 1                                                    */
+    int64_t positive;                           /* AUC, F1: the class; score: its output, or the only one         */
+    double threshold;                           /* F1: scores from here on are positive; LATENCY: ns              */
+    double low, high;                           /* declared bounds of d; low >= high: none                       */
+    const char *name;                           /* SCORE, ERROR: which figure. Others: a name for reports, or NULL */
+    /* Slices: one contrast for each value of a column ("label": the class). NULL: all samples at once. */
+    const char *by;
+    const char *const *slices; const double *margins; size_t nmargins;  /* values whose limit differs             */
+    size_t min_samples;                         /* slices with fewer are listed and not judged                   */
+};
+struct precinfer_policy;
+typedef struct precinfer_policy precinfer_policy;
+PRECINFER_API enum precinfer_status precinfer_policy_new(precinfer_context *context, precinfer_policy **policy,
+                                                         struct precinfer_error *err);
+/* Copies everything. What does not go together (AUC with MAX_RATIO) is PRECINFER_INVALID. */
+PRECINFER_API enum precinfer_status precinfer_policy_budget(precinfer_policy *policy, const struct precinfer_budget *budget,
+                                                            struct precinfer_error *err);
+struct precinfer_policy_rules {
+    size_t size;
+    double confidence;                          /* one-sided, of every bound; 0: 0.95                             */
+    size_t n;                                   /* fixed beforehand: exactly the first n samples are judged; 0: sequential */
+    const char *judge;                          /* the judged output; NULL: the first                            */
+    int probabilities;                          /* it holds probabilities, not logits (log loss)                  */
+    const char *cluster;                        /* column whose values are the units: the mean d of each           */
+    size_t min_samples;                         /* fewer are not enough, whatever the bounds                      */
+    double max_overlap;                         /* share of samples seen before that is dropped; < 0: 0.01         */
+};
+PRECINFER_API enum precinfer_status precinfer_policy_set_rules(precinfer_policy *policy, const struct precinfer_policy_rules *rules,
+                                                               struct precinfer_error *err);
+/* JSON. Unknown keys, wrong types and values out of range are PRECINFER_MALFORMED with the key's path. */
+PRECINFER_API enum precinfer_status precinfer_policy_load(precinfer_context *context, const char *path, precinfer_policy **policy,
+                                                          struct precinfer_error *err);
+PRECINFER_API enum precinfer_status precinfer_policy_parse(precinfer_context *context, const char *json, size_t size,
+                                                           precinfer_policy **policy, struct precinfer_error *err);
+/* Rules as they stand, strings valid as long as the policy; what it needs to know of each sample. */
+PRECINFER_API enum precinfer_status precinfer_policy_rules_of(const precinfer_policy *policy, struct precinfer_policy_rules *rules);
+PRECINFER_API const char *precinfer_policy_name(const precinfer_policy *policy);
+PRECINFER_API uint64_t precinfer_policy_hash(const precinfer_policy *policy);
+PRECINFER_API size_t precinfer_policy_columns(const precinfer_policy *policy);          /* but "label"                */
+PRECINFER_API const char *precinfer_policy_column(const precinfer_policy *policy, size_t i);
+PRECINFER_API size_t precinfer_policy_budgets(const precinfer_policy *policy);
+/* Strings and arrays are valid as long as the policy. */
+PRECINFER_API enum precinfer_status precinfer_policy_budget_info(const precinfer_policy *policy, size_t i,
+                                                                 struct precinfer_budget *budget);
+PRECINFER_API void precinfer_policy_free(precinfer_policy *policy);
+
+/* The gate: outputs of a reference and a candidate, of whatever runtime, streamed in; a report out. */
+struct precinfer_gate;
+typedef struct precinfer_gate precinfer_gate;
+struct precinfer_report;
+typedef struct precinfer_report precinfer_report;
+struct precinfer_figure { const char *name; const double *reference, *candidate; };     /* one value a sample        */
+struct precinfer_judged {
+    size_t samples;
+    struct precinfer_tensor reference, candidate;   /* the judged output; first dimension: samples. Any float or integer type */
+    const int64_t *labels;                      /* classes, one a sample, or as many as a sample has positions; NULL: none */
+    size_t labels_per_sample;                   /* 0: 1                                                          */
+    struct precinfer_tensor target;             /* data NULL: none                                               */
+    const char *const *const *columns;          /* as in precinfer_batch                                         */
+    const uint64_t *ids;                        /* who the sample is (a hash of its inputs); NULL: of its outputs and labels */
+    const uint64_t *indexes;                    /* NULL: counted                                                 */
+    const struct precinfer_figure *figures; size_t nfigures;
+};
+PRECINFER_API enum precinfer_status precinfer_gate_new(precinfer_context *context, const precinfer_policy *policy,
+                                                       precinfer_gate **gate, struct precinfer_error *err);
+PRECINFER_API enum precinfer_status precinfer_gate_add(precinfer_gate *gate, const struct precinfer_judged *judged,
+                                                       struct precinfer_error *err);
+/* Interleaved runs: reference_ns[i] and candidate_ns[i] were measured side by side. reference_ns may be NULL. */
+PRECINFER_API enum precinfer_status precinfer_gate_latency(precinfer_gate *gate, const double *reference_ns,
+                                                           const double *candidate_ns, size_t n, struct precinfer_error *err);
+/* A look at what there is. More may be added afterwards; a gate with fixed n gives one report. */
+PRECINFER_API enum precinfer_status precinfer_gate_report(precinfer_gate *gate, precinfer_report **report,
+                                                          struct precinfer_error *err);
+/* Goes on from an earlier report of the same policy: its evidence as precinfer_report_evidence gave it, before the first
+ * sample. A policy with fixed n, or with a budget judged by a bootstrap, refuses. `seen`: ids of the earlier samples. */
+struct precinfer_atom { double low, high; uint64_t count; };   /* `count` values of d that lie within low and high   */
+struct precinfer_evidence {
+    const char *budget, *slice;                 /* as in precinfer_contrast                                       */
+    const struct precinfer_atom *atoms; size_t natoms;
+    double reference_sum, candidate_sum; uint64_t samples, clipped;
+};
+struct precinfer_past {
+    size_t size;
+    const struct precinfer_evidence *evidence; size_t nevidence;
+    const uint64_t *seen; size_t nseen;
+    const uint64_t *data_hashes; size_t looks;  /* of every look so far                                          */
+    uint64_t policy_hash;
+};
+PRECINFER_API enum precinfer_status precinfer_gate_continue(precinfer_gate *gate, const struct precinfer_past *past,
+                                                            struct precinfer_error *err);
+PRECINFER_API void precinfer_gate_free(precinfer_gate *gate);
+
+/* One budget on one slice, judged. */
+enum precinfer_verdict { PRECINFER_PASS, PRECINFER_FAIL, PRECINFER_UNDECIDED, PRECINFER_NO_LIMIT };
+PRECINFER_API const char *precinfer_verdict_string(enum precinfer_verdict verdict);     /* "pass", "fail", ...       */
+struct precinfer_contrast {
+    const char *budget;                         /* "top-1: drop at most 0.5 points"; unique with slice            */
+    const char *by, *slice;                     /* "label", "3"; NULL: all samples                               */
+    enum precinfer_metric metric;
+    enum precinfer_verdict verdict;             /* NO_LIMIT: a slice too small to be judged                      */
+    uint64_t samples, units, clipped;           /* units: clusters, or samples                                   */
+    double reference, candidate;                /* the metric of each; NAN where it is one figure for the pair    */
+    const char *quantity;                       /* what the bounds speak of: "drop in top-1 accuracy"             */
+    double estimate, lower, upper, limit;       /* of that quantity: must be at most (at_least: at least) limit   */
+    int at_least;
+    const char *method;                         /* "betting confidence sequence, 95%, one-sided", ...             */
+    int exact, sequential;                      /* exact 0: approximate                                          */
+    int64_t needed;                             /* units for 80% power if nothing was lost; -1: none at this rate; 0: decided */
+    int blamed;                                 /* a slice that Holm's procedure names as failing                 */
+};
+PRECINFER_API size_t precinfer_report_contrasts(const precinfer_report *report);
+PRECINFER_API enum precinfer_status precinfer_report_contrast(const precinfer_report *report, size_t i,
+                                                              struct precinfer_contrast *contrast);
+/* What a later precinfer_gate_continue needs; natoms 0 for contrasts that cannot be continued. */
+PRECINFER_API enum precinfer_status precinfer_report_evidence(const precinfer_report *report, size_t i,
+                                                              struct precinfer_evidence *evidence);
+PRECINFER_API size_t precinfer_report_looks(const precinfer_report *report, const uint64_t **data_hashes);
+PRECINFER_API size_t precinfer_report_seen(const precinfer_report *report, const uint64_t **ids);
+/* Samples whose top-1 changed; the report keeps those with the largest margins, at most PRECINFER_FLIPS. */
+enum { PRECINFER_FLIPS = 1000 };
+struct precinfer_flip {
+    uint64_t index, id;
+    int64_t label;                              /* -1: unknown                                                   */
+    int64_t before, after;                      /* top-1 of reference and candidate                              */
+    double margin_before, margin_after;         /* largest output minus second largest                           */
+};
+PRECINFER_API size_t precinfer_report_flips(const precinfer_report *report);
+PRECINFER_API enum precinfer_status precinfer_report_flip(const precinfer_report *report, size_t i, struct precinfer_flip *flip);
+/* How often the top-1 `before` became `after`, most often first. */
+struct precinfer_confusion { int64_t before, after; uint64_t count, lost, gained; };
+PRECINFER_API size_t precinfer_report_confusions(const precinfer_report *report);
+PRECINFER_API enum precinfer_status precinfer_report_confusion(const precinfer_report *report, size_t i,
+                                                               struct precinfer_confusion *confusion);
+
+/* A plan against the f32 model, in one call: limits given here are judged by fixed-n bounds, for one look at data whose size
+ * was not chosen by looking; a policy's as its rules say. At most this much; < 0 or NAN means no such limit. */
+struct precinfer_verify_options {
     size_t size;
     double min_agreement;                       /* share of samples with the same top-1; < 0: no limit            */
     double max_drop_points;                     /* accuracy lost, as a share (0.015 = 1.5 points); < 0: no limit   */
     double max_drop_relative;                   /* as a share of the reference's accuracy; < 0: no limit           */
     int strict;                                 /* breach if a layer with weights ran in another precision         */
     enum precinfer_precision strict_precision;
-    const char *judge;                          /* the judged output; NULL: the first                            */
+    const char *judge;                          /* the judged output; NULL: the policy's, else the first          */
     int allow_overlap;
     int no_layers;                              /* leave the per-layer comparison out                            */
     precinfer_progress *progress; void *user;
+    const precinfer_policy *policy;             /* or NULL                                                       */
+    precinfer_gate *gate;                       /* or a gate of that policy: continued, with latencies, figures   */
 };
 /* No limits. */
-PRECINFER_API void precinfer_policy_default(struct precinfer_policy *policy);
-enum precinfer_verdict { PRECINFER_PASS, PRECINFER_FAIL, PRECINFER_UNDECIDED, PRECINFER_NO_LIMIT };
-PRECINFER_API const char *precinfer_verdict_string(enum precinfer_verdict verdict);     /* "pass", "fail", ...       */
+PRECINFER_API void precinfer_verify_defaults(struct precinfer_verify_options *options);
 
-struct precinfer_report;
-typedef struct precinfer_report precinfer_report;
 struct precinfer_report_info {
     uint64_t data_hash;
     size_t samples, overlap_samples;            /* overlap: dropped, or counted with allow_overlap                */
@@ -467,15 +640,18 @@ struct precinfer_report_info {
     double drop_limit;                          /* as a share of all samples; NAN without                        */
     int breached;                               /* strict                                                        */
     const char *breach;                         /* the first layer that breached; NULL                           */
-    enum precinfer_verdict agreement_verdict, drop_verdict, verdict;
+    enum precinfer_verdict agreement_verdict, drop_verdict;
+    enum precinfer_verdict verdict;             /* of everything: fail if one fails, else undecided if one is      */
     int64_t needed_samples;                     /* -1: none at this rate; 0: decided                             */
-    size_t layers;
+    size_t layers;                              /* 0: a gate's report                                            */
+    uint64_t policy_hash;                       /* 0: none                                                       */
 };
 /* Error of one layer's output against the f32 model on the same inputs. */
 struct precinfer_layer_error { double sqnr_db; double max_abs; int exact; int compared; };
 
 PRECINFER_API enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinfer_graph *reference,
-                                                     precinfer_next_batch *next, void *user, const struct precinfer_policy *policy,
+                                                     precinfer_next_batch *next, void *user,
+                                                     const struct precinfer_verify_options *options,
                                                      precinfer_report **report, struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_report_info(const precinfer_report *report, struct precinfer_report_info *info);
 /* i counts the plan's layers. */

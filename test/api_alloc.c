@@ -148,8 +148,8 @@ static int value(struct chain *c, struct precinfer_error *err)
 }
 static int verify(struct chain *c, struct precinfer_error *err)
 {
-    struct precinfer_policy p;
-    precinfer_policy_default(&p);
+    struct precinfer_verify_options p;
+    precinfer_verify_defaults(&p);
     p.min_agreement = 0.5;
     p.strict = 1;                       /* f32: breached, and the report holds a name */
     precinfer_data_rewind(c->evaluation);

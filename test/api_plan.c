@@ -204,8 +204,8 @@ START_TEST(cancelled)
     precinfer_data *d = h_model_data(&h_models[0], b.ctx, b.g, 1, 32, 8), *e = h_model_data(&h_models[0], b.ctx, b.g, 0, 32, 8);
     const struct precinfer_calibrate_options co = { .size = sizeof co, .progress = progress, .user = &c };
     const struct precinfer_compile_options ko = { .size = sizeof ko, .progress = progress, .user = &k };
-    struct precinfer_policy vo;
-    precinfer_policy_default(&vo);
+    struct precinfer_verify_options vo;
+    precinfer_verify_defaults(&vo);
     vo.progress = progress;
     vo.user = &v;
     struct precinfer_batch warm;                            /* the reader has its buffers before blocks are counted */
@@ -250,7 +250,7 @@ START_TEST(verified)
     struct bench b;
     struct precinfer_error err = { 0 };
     struct precinfer_report_info i;
-    struct precinfer_policy o;
+    struct precinfer_verify_options o;
     precinfer_report *report = NULL;
     precinfer_stats *stats = NULL;
     open_bench(&b, PRECINFER_PRECISION_INT8);
@@ -261,7 +261,7 @@ START_TEST(verified)
     precinfer_data *d = h_model_data(&h_models[0], b.ctx, b.g, 0, 200, 8),
         *seen = h_model_data(&h_models[0], b.ctx, b.g, 1, 16, 8);
 
-    precinfer_policy_default(&o);
+    precinfer_verify_defaults(&o);
     H_OK(precinfer_verify(b.p, b.g, precinfer_data_next, d, &o, &report, &err));
     H_OK(precinfer_report_info(report, &i));
     ck_assert(i.samples == 200 && i.labelled && i.verdict == PRECINFER_NO_LIMIT && !i.overlap_samples && i.agreed >= 190 &&
@@ -294,7 +294,7 @@ START_TEST(verified)
     if (i.agreed == i.samples) ck_assert(i.verdict == PRECINFER_UNDECIDED && i.needed_samples > 10000);
     precinfer_report_free(report);
 
-    precinfer_policy_default(&o);                           /* every layer with weights is int8, so f32 is breached */
+    precinfer_verify_defaults(&o);                           /* every layer with weights is int8, so f32 is breached */
     o.strict = 1; o.strict_precision = PRECINFER_PRECISION_INT8;
     precinfer_data_rewind(d);
     H_OK(precinfer_verify(b.p, b.g, precinfer_data_next, d, &o, &report, &err));
@@ -309,7 +309,7 @@ START_TEST(verified)
     precinfer_report_free(report);
     report = NULL;
 
-    precinfer_policy_default(&o);                           /* data that calibration saw, labels that are not there */
+    precinfer_verify_defaults(&o);                           /* data that calibration saw, labels that are not there */
     H_REFUSED(precinfer_verify(b.p, b.g, precinfer_data_next, seen, &o, &report, &err), PRECINFER_INVALID, "16 of 16",
               "calibration");
     o.allow_overlap = 1;
@@ -322,7 +322,7 @@ START_TEST(verified)
     o.max_drop_points = 0.01;
     precinfer_data_rewind(seen);
     H_REFUSED(precinfer_verify(b.p, b.g, precinfer_data_next, seen, &o, &report, &err), PRECINFER_INVALID, "labels");
-    precinfer_policy_default(&o);
+    precinfer_verify_defaults(&o);
     o.judge = "nonsense";
     precinfer_data_rewind(d);
     H_REFUSED(precinfer_verify(b.p, b.g, precinfer_data_next, d, &o, &report, &err), PRECINFER_NOT_FOUND, "'nonsense'");

@@ -82,8 +82,8 @@ static struct precinfer_report_info judged(const struct model *m, struct loaded 
     ck_assert_msg(!precinfer_recipe_new(l->g, stats, precision, &recipe, &err), "%s", err.text);
     const struct precinfer_compile_options o = { .size = sizeof o, .stats = stats };
     ck_assert_msg(!precinfer_compile(l->g, recipe, &o, &plan, &err), "%s", err.text);
-    struct precinfer_policy policy;
-    precinfer_policy_default(&policy);
+    struct precinfer_verify_options policy;
+    precinfer_verify_defaults(&policy);
     policy.max_drop_points = 0.015;
     policy.strict = 1;
     policy.strict_precision = precision;

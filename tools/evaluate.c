@@ -28,9 +28,9 @@ static int has_drop_limit(const struct options *o) { return o->drop_points >= 0 
 static int compare(const struct options *o, const struct evaluation *e, struct figures *f)
 {
     struct precinfer_error err;
-    struct precinfer_policy policy;
+    struct precinfer_verify_options policy;
     struct progress progress;
-    precinfer_policy_default(&policy);
+    precinfer_verify_defaults(&policy);
     policy.min_agreement = o->min_agreement;
     policy.max_drop_points = o->drop_points;
     policy.max_drop_relative = o->drop_relative;

@@ -17,7 +17,7 @@ struct run {                            /* one of the two models                
 };
 struct verify {
     struct run ref, cand;
-    const struct precinfer_policy *policy;
+    const struct precinfer_verify_options *policy;
     precinfer_report *r;
     const char *judge;
     size_t total;
@@ -137,7 +137,7 @@ static int strict(struct verify *v)
 
 static enum precinfer_verdict word(int v) { return v > 0 ? PRECINFER_PASS : v < 0 ? PRECINFER_FAIL : PRECINFER_UNDECIDED; }
 
-static void judge_agreement(const struct precinfer_policy *p, struct precinfer_report_info *r)
+static void judge_agreement(const struct precinfer_verify_options *p, struct precinfer_report_info *r)
 {
     const int64_t n = (int64_t)r->samples;
     r->agreement_lower = n ? pi_cp_lower((int64_t)r->agreed, n, 0.05) : 0;
@@ -147,7 +147,7 @@ static void judge_agreement(const struct precinfer_policy *p, struct precinfer_r
     if (r->agreement_verdict == PRECINFER_UNDECIDED) r->needed_samples = pi_agreement_needed((int64_t)r->agreed, n,
             p->min_agreement);
 }
-static void judge_drop(const struct precinfer_policy *p, struct precinfer_report_info *r)
+static void judge_drop(const struct precinfer_verify_options *p, struct precinfer_report_info *r)
 {
     const int64_t n = (int64_t)r->samples, lost = (int64_t)r->lost, gained = (int64_t)r->gained;
     if (n) {
@@ -171,7 +171,7 @@ static void judge_drop(const struct precinfer_policy *p, struct precinfer_report
     }
 }
 /* Fail if one fails, else undecided if one is, else pass; without any limit there is no verdict. */
-static void judge(const struct precinfer_policy *p, struct precinfer_report_info *r)
+static void judge(const struct precinfer_verify_options *p, struct precinfer_report_info *r)
 {
     r->agreement_verdict = r->drop_verdict = PRECINFER_NO_LIMIT;
     r->drop_limit = NAN;
@@ -215,9 +215,9 @@ static int walk(struct verify *v, precinfer_next_batch *next, void *user)
     return 0;
 }
 
-void precinfer_policy_default(struct precinfer_policy *p)
+void precinfer_verify_defaults(struct precinfer_verify_options *p)
 {
-    *p = (struct precinfer_policy){ .size = sizeof *p, .min_agreement = -1, .max_drop_points = -1, .max_drop_relative = -1 };
+    *p = (struct precinfer_verify_options){ .size = sizeof *p, .min_agreement = -1, .max_drop_points = -1, .max_drop_relative = -1 };
 }
 
 void precinfer_report_free(precinfer_report *r)
@@ -232,11 +232,11 @@ void precinfer_report_free(precinfer_report *r)
 
 enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinfer_graph *reference, precinfer_next_batch *next,
                                        void *user,
-                                       const struct precinfer_policy *policy, precinfer_report **report, struct precinfer_error *err)
+                                       const struct precinfer_verify_options *policy, precinfer_report **report, struct precinfer_error *err)
 {
     if (!plan || !reference || !next || !report) return pi_fail(err, PRECINFER_INVALID, "verify: arguments must not be NULL");
-    struct precinfer_policy none;
-    precinfer_policy_default(&none);
+    struct precinfer_verify_options none;
+    precinfer_verify_defaults(&none);
     struct verify v = { .cand.plan = plan, .policy = policy ? policy : &none, .err = err };
     precinfer_plan *ref = NULL;
     pi_hash_init(&v.hash);
