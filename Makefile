@@ -207,6 +207,18 @@ demo: $(B)/precinfer
 	    --calibrate examples/digits/calibration.npy --divide 16 \
 	    --verify examples/digits/evaluation.npy --labels examples/digits/evaluation_labels.npy --min-agreement 0.98 --max-drop 1.5pt
 
+# A regression model as arrival-time services run it, on 50,000 trips drawn anew: ETA_SEED=2 draws others of the same city.
+ETA_SEED ?= 1
+eta-data: $(B)/eta/trips
+	$(B)/eta/trips $(B)/eta $(ETA_SEED)
+$(B)/eta/trips: examples/eta/trips.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -Iinclude,$(EXAMPLE_FLAGS)) $< -o $@ $(LDFLAGS) -lm
+eta: $(B)/precinfer eta-data
+	$(B)/precinfer convert examples/eta/eta.onnx -o $(B)/eta/eta.precinfer --precision int8 --strict \
+	    --calibrate $(B)/eta/calibration.npz
+.PHONY: demo eta eta-data
+
 # ---------------------------------------------------------------- install
 SUBST = sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g; s|@SONAME@|$(SONAME)|g; s|@LIBS_PRIVATE@|$(strip $(LIBS))|g'
 D = $(DESTDIR)$(PREFIX)
