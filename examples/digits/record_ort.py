@@ -4,8 +4,8 @@
     python3 examples/digits/record_ort.py [FOLDER]          # onnxruntime, onnx, numpy from PyPI; seconds
 
 Writes ort_f32.npz, ort_int8.npz and ort_int8_full.npz beside this file (or in FOLDER), each with one key, the output's name.
-Quantization as its manual has it for CPUs: QDQ nodes, u8 activations, s8 weights, a scale for each output channel, ranges from the
-least and the largest value on calibration.npy. Its 16-bit sums saturate on CPUs without VNNI, for which the manual has
+Quantization as its manual has it for CPUs: QDQ nodes, u8 activations, s8 weights, a scale for each output channel, ranges from
+the least and the largest value on calibration.npy. Its 16-bit sums saturate on CPUs without VNNI, for which the manual has
 reduce_range (weights of 7 bits): ort_int8 sets it, ort_int8_full leaves the default. The recordings in the repository come from a
 CPU without VNNI.
 """

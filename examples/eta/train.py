@@ -90,7 +90,8 @@ def write(p, mean, std, path):
              helper.make_node("Div", ["centred", "std"], ["scaled"], "scale")]
     for name, _, _ in TABLES:
         nodes.append(helper.make_node("Gather", [name + "_table", name], [name + "_embedding"], name, axis=0))
-    nodes.append(helper.make_node("Concat", [name + "_embedding" for name, _, _ in TABLES] + ["scaled"], ["joined"], "join", axis=1))
+    parts = [name + "_embedding" for name, _, _ in TABLES] + ["scaled"]
+    nodes.append(helper.make_node("Concat", parts, ["joined"], "join", axis=1))
     for i, (x, y) in enumerate([("joined", "h0"), ("r0", "h1"), ("r1", "minutes")]):
         nodes.append(helper.make_node("Gemm", [x, "w%d" % i, "b%d" % i], [y], "fc%d" % i))
         if i < 2:
@@ -100,7 +101,8 @@ def write(p, mean, std, path):
     weights += [numpy_helper.from_array(mean, "mean"), numpy_helper.from_array(std, "std")]
     inputs = [helper.make_tensor_value_info("trip", TensorProto.FLOAT, ["N", FEATURES])]
     inputs += [helper.make_tensor_value_info(name, TensorProto.INT64, ["N"]) for name, _, _ in TABLES]
-    graph = helper.make_graph(nodes, "eta", inputs, [helper.make_tensor_value_info("minutes", TensorProto.FLOAT, ["N", 1])], weights)
+    outputs = [helper.make_tensor_value_info("minutes", TensorProto.FLOAT, ["N", 1])]
+    graph = helper.make_graph(nodes, "eta", inputs, outputs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="examples/eta/train.py")
     model.ir_version = 8
     onnx.checker.check_model(model)

@@ -1,8 +1,8 @@
 /* Trips of an imaginary city, for the arrival-time model beside this file.
  *     trips DIR [SEED [TRAINING CALIBRATION VERIFICATION]]         1, and 30000 + 2000 + 18000 trips
- * For each of the three sets DIR/<set>.npz holds the model's inputs and DIR/<set>.csv the truth and what slices go by. The city is
- * always the same; the seed draws the trips, and no set shares its numbers with another. Plain C99 and libm; whatever libm
- * rounds away is rounded away here as well (metres to tens, minutes to hundredths), so that every machine writes the same files.
+ * For each of the three sets DIR/<set>.npz holds the model's inputs and DIR/<set>.csv the truth and what slices go by. The city
+ * is always the same; the seed draws the trips, and no set shares its numbers with another. Plain C99 and libm, whose last bits
+ * differ from machine to machine: figures are rounded (kilometres and minutes to hundredths) before they are written.
  *
  * The truth: minutes = curb + lights + distance / speed, times noise.
  *     speed    of the road network between two zones: slow in the centre, slower at rush hour on workdays, more so against the
@@ -130,8 +130,8 @@ static struct trip draw(const struct city *c, struct random *r)
     double minutes = (from->curb + dest->curb) / 2 + 0.25 * lights + 60 * km / kmh * exp(0.7071 * (seen + unseen));
     if (uniform(r) < 0.02) minutes += 8 * exponential(r);
     t.minutes = to(0.01, minutes);
-    const double features[FEATURES] = { km, to(0.1, 60 * km / speed(from, dest, 3, 0)), to(0.1, kmh * exp(-0.7071 * seen)), lights,
-                                        rain, to(0.001, c->pace[t.driver]) };
+    const double features[FEATURES] = { km, to(0.1, 60 * km / speed(from, dest, 3, 0)), to(0.1, kmh * exp(-0.7071 * seen)),
+                                        lights, rain, to(0.001, c->pace[t.driver]) };
     memcpy(t.features, features, sizeof features);
     return t;
 }
@@ -153,7 +153,10 @@ static const char *period(const struct trip *t)
 /* A zip of .npy files, nothing compressed, every number little-endian. */
 struct out { unsigned char *p; size_t n; };
 
-static void put(struct out *o, int bytes, uint64_t x) { for (int i = 0; i < bytes; i++) o->p[o->n++] = (unsigned char)(x >> 8 * i); }
+static void put(struct out *o, int bytes, uint64_t x)
+{
+    for (int i = 0; i < bytes; i++) o->p[o->n++] = (unsigned char)(x >> 8 * i);
+}
 static void put_text(struct out *o, const char *s) { while (*s) o->p[o->n++] = (unsigned char)*s++; }
 
 static uint32_t crc32(const unsigned char *p, size_t n)
