@@ -32,11 +32,12 @@ expect 3 verify "$out/int8.precinfer" --reference $digits/digits.onnx $data --po
 
 echo "---- A fail: in one layer's weight scales the largest weight was divided by 255, the range of u8, instead of 127"
 awk '/"\/pw\/pw.0\/Conv"/ {
-         at = index($0, "[")
-         n = split(substr($0, at + 1), scale, /[],]+ */)
-         line = substr($0, 1, at)
-         for (i = 1; i < n; i++) line = line (i > 1 ? ", " : "") sprintf("%.9g", scale[i] * 127 / 255)
-         $0 = line "]}" (/,$/ ? "," : "")
+         from = index($0, "[")
+         to = index($0, "]")
+         n = split(substr($0, from + 1, to - from - 1), scale, ", ")
+         line = substr($0, 1, from)
+         for (i = 1; i <= n; i++) line = line (i > 1 ? ", " : "") sprintf("%.9g", scale[i] * 127 / 255)
+         $0 = line substr($0, to)
      }
      { print }' "$out/int8.json" > "$out/slip.json"
 expect 0 convert $digits/digits.onnx -o "$out/slip.precinfer" --recipe "$out/slip.json" --quiet
