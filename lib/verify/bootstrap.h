@@ -5,7 +5,7 @@
 #define PI_VERIFY_BOOTSTRAP_H
 #include "evidence.h"
 
-enum { PI_REPLICATES = 1000 };
+enum { PI_REPLICATES = 1000, PI_BOOT_LEAST = 30 };     /* fewer units than that bound nothing                         */
 unsigned pi_poisson(uint64_t id, unsigned replicate);
 
 /* Mean of an unbounded d: studentized (bootstrap-t). */
