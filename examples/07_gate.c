@@ -1,6 +1,6 @@
 /* May a lowered model replace the FP32 one? Outputs of both, of whatever runtime, go in batch by batch; after each batch one may
  * look, and stop as soon as the answer is there: the bounds hold at any number of looks.
- *     07_gate [STEP]           the candidate's logits are the reference's in steps of STEP; without: 0.05, then 2 */
+ *     07_gate [STEP]           the candidate's logits are the reference's in steps of STEP; without: 0.25, then 2 */
 #include <stdio.h>
 #include <stdlib.h>
 #include "precinfer.h"
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     precinfer_context *ctx = NULL;
     enum precinfer_verdict fine = PRECINFER_PASS, coarse = PRECINFER_FAIL;
     enum precinfer_status s = precinfer_context_new(NULL, &ctx, &err);
-    if (!s) s = judge(ctx, argc > 1 ? atof(argv[1]) : 0.05, &fine, &err);
+    if (!s) s = judge(ctx, argc > 1 ? atof(argv[1]) : 0.25, &fine, &err);
     if (!s && argc < 2) s = judge(ctx, 2, &coarse, &err);
     if (s) fprintf(stderr, "%s: %s\n", precinfer_status_string(s), err.text);
     precinfer_context_free(ctx);
