@@ -127,12 +127,6 @@ void json_pre(struct json *j, const char *key, const struct precinfer_preprocess
     json_close(j, '}');
 }
 
-static const char *command_name(enum command c)
-{
-    return c == CALIBRATE ? "calibrate" : c == CONVERT ? "convert" : c == VERIFY ? "verify" : c == RUN ? "run"
-         : c == EXPLAIN ? "explain" : c == INSPECT ? "inspect" : "bench";
-}
-
 void json_begin(struct json *j, const struct options *o)
 {
     *j = (struct json){ 0 };
