@@ -32,6 +32,14 @@ const char *bytes_text(double bytes, char s[32]);   /* "1.2 MiB"                
 const char *pre_text(const struct precinfer_preprocessing *p, char *s, size_t n);
 uint64_t now_ns(void);
 
+/* ---------------------------------------------------------------- number.c */
+size_t elements_of(const struct precinfer_tensor *t);
+int is_integer_type(enum precinfer_dtype t);        /* bool is one                                              */
+/* Element i; nonzero: beyond int64, or no such type. */
+int integer_at(const struct precinfer_tensor *t, size_t i, int64_t *x);
+double double_at(const struct precinfer_tensor *t, size_t i);
+const char *shortest_text(double x, char *s, size_t room);      /* that reads back as x; "null" if not finite      */
+
 /* ---------------------------------------------------------------- args.c */
 enum command { CALIBRATE = 1, CONVERT = 2, VERIFY = 4, RUN = 8, EXPLAIN = 16, INSPECT = 32, BENCH = 64,
                PROMOTE = 256 };
@@ -171,6 +179,39 @@ struct look { uint64_t data_hash; size_t samples; const char *verdict; };
 struct report_past { struct precinfer_past past; struct look *looks; };          /* strings are the report's             */
 int report_past(const struct old_report *r, struct report_past *p);
 void free_past(struct report_past *p);
+
+/* ---------------------------------------------------------------- labels.c */
+struct column { char *name; char **cells; };
+struct labels {
+    const char *path;
+    size_t rows, per_row, ncolumns;     /* per_row: classes of a sample                                         */
+    int rows_known;
+    int64_t *classes;                   /* NULL: none                                                           */
+    struct precinfer_tensor target;     /* data NULL: none                                                      */
+    struct column *columns;
+};
+int load_labels(precinfer_context *ctx, const char *path, struct labels *l);
+void free_labels(struct labels *l);
+char *const *label_column(const struct labels *l, const char *name);       /* its cells; NULL: no such column       */
+const char *label_columns(const struct labels *l, char *s, size_t room);   /* "'user', 'country'"                   */
+
+/* ---------------------------------------------------------------- feed.c */
+/* A data set with the rows of its labels: precinfer_next_batch is feed_next. What the policy names is there, or exit 2. */
+struct feed {
+    precinfer_data *data;
+    const struct labels *labels;        /* NULL: the data's own                                                  */
+    size_t ncolumns;                    /* the policy's                                                          */
+    char *const **source;
+    size_t room;
+    int64_t *classes;
+    unsigned char *target;
+    const char ***cells;
+};
+/* Cells of each of the policy's columns, freed by the caller; *source NULL where it names none. */
+int policy_columns(const precinfer_policy *policy, const struct labels *l, char *const ***source, size_t *n);
+int feed_open(precinfer_data *data, const struct labels *l, const precinfer_policy *policy, struct feed *f);
+int feed_next(void *feed, struct precinfer_batch *batch, struct precinfer_error *err);
+void feed_close(struct feed *f);
 
 /* ---------------------------------------------------------------- evaluate.c */
 struct evaluation {
