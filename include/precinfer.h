@@ -560,7 +560,8 @@ struct precinfer_judged {
     size_t labels_per_sample;                   /* 0: 1                                                          */
     struct precinfer_tensor target;             /* data NULL: none                                               */
     const char *const *const *columns;          /* as in precinfer_batch                                         */
-    const uint64_t *ids;                        /* who the sample is (a hash of its inputs); NULL: of its outputs and labels */
+    const uint64_t *ids;                        /* who the sample is (a hash of its inputs); NULL: a hash of the
+                                                 * reference's output, labels and target; without those, of its index */
     const uint64_t *indexes;                    /* NULL: counted                                                 */
     const struct precinfer_figure *figures; size_t nfigures;
 };
@@ -669,6 +670,7 @@ struct precinfer_report_info {
     int64_t needed_samples;                     /* -1: none at this rate; 0: decided                             */
     size_t layers;                              /* 0: a gate's report                                            */
     uint64_t policy_hash;                       /* 0: none                                                       */
+    size_t ignored_samples;                     /* a gate's: after the n that were fixed beforehand               */
 };
 /* Error of one layer's output against the f32 model on the same inputs. */
 struct precinfer_layer_error { double sqnr_db; double max_abs; int exact; int compared; };
