@@ -314,6 +314,7 @@ struct precinfer_recipe_info {
     uint64_t hash, model_hash;
     size_t nodes, values;
     struct precinfer_preprocessing preprocessing;
+    size_t tune_samples;                        /* that a choice in it was made on: not for verification          */
 };
 PRECINFER_API enum precinfer_status precinfer_recipe_info(const precinfer_recipe *recipe, struct precinfer_recipe_info *info);
 /* Strings and scales are valid as long as the recipe. */
