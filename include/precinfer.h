@@ -211,6 +211,7 @@ struct precinfer_preprocessing {
 /* A reader of .npy, .npz and directories of either. `model` describes the inputs. */
 struct precinfer_data;
 typedef struct precinfer_data precinfer_data;
+enum precinfer_part { PRECINFER_PART_CALIBRATE, PRECINFER_PART_TUNE, PRECINFER_PART_VERIFY };
 struct precinfer_data_options {
     size_t size;
     const char *path;                           /* .npy, .npz (keys are input names, `label`: labels), directory   */
@@ -221,6 +222,12 @@ struct precinfer_data_options {
     int raw;                                    /* arrays of the model's dtype are raw too                        */
     const struct precinfer_preprocessing *preprocessing;
     int preprocessing_stored;                   /* it comes from a file: no error for arrays of the model's dtype  */
+    /* Cuts the set in three, by enum precinfer_part, in these proportions (50, 25, 25); all 0: no cut. Where a sample goes
+     * follows from its hash alone (its inputs as the model sees them), not from order, batch or the rest of the data. It
+     * costs one more pass over the data. skip and samples apply within the part that is read; of a part that is no
+     * multiple of the model's fixed batch the last samples stay out. */
+    size_t split[3];
+    enum precinfer_part part;
 };
 PRECINFER_API enum precinfer_status precinfer_data_open(precinfer_context *context, const struct precinfer_io *inputs,
                                                         size_t ninputs, const struct precinfer_data_options *options,
@@ -228,6 +235,9 @@ PRECINFER_API enum precinfer_status precinfer_data_open(precinfer_context *conte
 PRECINFER_API int precinfer_data_next(void *data, struct precinfer_batch *batch, struct precinfer_error *err);
 PRECINFER_API void precinfer_data_rewind(precinfer_data *data);
 PRECINFER_API size_t precinfer_data_samples(const precinfer_data *data);
+/* Samples in all files, whatever skip, samples and part say; parts: how many the cut gave each, 0 without one. */
+struct precinfer_data_info { size_t samples, all, parts[3]; int labelled, raw; };
+PRECINFER_API enum precinfer_status precinfer_data_info(const precinfer_data *data, struct precinfer_data_info *info);
 PRECINFER_API int precinfer_data_labelled(const precinfer_data *data);
 /* Are there arrays that are preprocessed, be it by the defaults? */
 PRECINFER_API int precinfer_data_raw(const precinfer_data *data);
@@ -239,6 +249,20 @@ PRECINFER_API enum precinfer_status precinfer_npy_load(precinfer_context *contex
 PRECINFER_API enum precinfer_status precinfer_npy_save(precinfer_context *context, const char *path,
                                                        const struct precinfer_tensor *array, struct precinfer_error *err);
 PRECINFER_API void precinfer_array_free(precinfer_context *context, struct precinfer_tensor *array);
+/* Arrays by name: of a .npz (its keys), a .npy (one, without a name: "") or a directory of .npy files (names without ".npy",
+ * in byte order). Headers are read at once, data on demand. */
+struct precinfer_arrays;
+typedef struct precinfer_arrays precinfer_arrays;
+PRECINFER_API enum precinfer_status precinfer_arrays_open(precinfer_context *context, const char *path,
+                                                          precinfer_arrays **arrays, struct precinfer_error *err);
+PRECINFER_API size_t precinfer_arrays_count(const precinfer_arrays *arrays);
+/* The name is valid as long as the arrays; shape->data is NULL. */
+PRECINFER_API enum precinfer_status precinfer_arrays_info(const precinfer_arrays *arrays, size_t i, const char **name,
+                                                          struct precinfer_tensor *shape);
+/* Free with precinfer_array_free. */
+PRECINFER_API enum precinfer_status precinfer_arrays_load(precinfer_arrays *arrays, size_t i, struct precinfer_tensor *array,
+                                                          struct precinfer_error *err);
+PRECINFER_API void precinfer_arrays_free(precinfer_arrays *arrays);
 /* Any bytes as the library writes its own files: under a temporary name beside the target, flushed, then renamed. */
 PRECINFER_API enum precinfer_status precinfer_file_write(precinfer_context *context, const char *path, const void *bytes,
                                                          size_t size,

@@ -87,17 +87,9 @@ void json_hash(struct json *j, const char *key, uint64_t hash) { char s[17]; jso
 
 void json_number(struct json *j, const char *key, double x)
 {
-    char s[40] = "null";
+    char s[40];
     key_of(j, key);
-    const int finite = x - x == 0;
-    if (finite)
-        for (int digits = 1; digits <= 17; digits++) {
-            snprintf(s, sizeof s, "%.*g", digits, x);
-            if (strtod(s, NULL) == x) break;
-        }
-    /* 2.3206e+05 is 232060: exponents are for what has no plain form */
-    if (finite && x < 1e15 && x > -1e15 && strchr(s, 'e') && x == (double)(int64_t)x) snprintf(s, sizeof s, "%lld", (long long)x);
-    puts_(j, s);
+    puts_(j, shortest_text(x, s, sizeof s));
 }
 
 /* Open dimensions by their name, or null. */
@@ -125,12 +117,6 @@ void json_pre(struct json *j, const char *key, const struct precinfer_preprocess
     }
     json_string(j, "layout", layouts[(unsigned)p->layout % 3]);
     json_close(j, '}');
-}
-
-static const char *command_name(enum command c)
-{
-    return c == CALIBRATE ? "calibrate" : c == CONVERT ? "convert" : c == VERIFY ? "verify" : c == RUN ? "run"
-         : c == EXPLAIN ? "explain" : c == INSPECT ? "inspect" : "bench";
 }
 
 void json_begin(struct json *j, const struct options *o)

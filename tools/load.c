@@ -171,6 +171,15 @@ const char *plan_precision(const precinfer_plan *plan)
 
 /* ------------------------------------------------------------------------------------------------ data */
 
+static void say_cut(const struct options *o, const precinfer_data *data, const char *path, enum precinfer_part part)
+{
+    static const char *const words[] = { "calibrate", "tune", "verify" };
+    struct precinfer_data_info info;
+    if (!(o->split[0] + o->split[1] + o->split[2]) || precinfer_data_info(data, &info)) return;
+    fprintf(text_out(o), "%s: %zu samples, cut by hash: calibrate %zu, tune %zu, verify %zu; this is %s\n", path, info.all,
+            info.parts[0], info.parts[1], info.parts[2], words[part]);
+}
+
 int open_data(const struct options *o, precinfer_context *ctx, const struct model *m, const struct data_request *r,
               const struct precinfer_preprocessing *pre, int stored, precinfer_data **data)
 {
@@ -181,10 +190,13 @@ int open_data(const struct options *o, precinfer_context *ctx, const struct mode
     for (size_t i = 0; i < n; i++) model_input(m, i, &io[i]);
     const struct precinfer_data_options d = {
         .size = sizeof d, .path = r->path, .labels = r->labels, .skip = r->skip, .samples = r->samples, .batch = r->batch,
-        .raw = o->raw, .preprocessing = pre->given ? pre : NULL, .preprocessing_stored = stored };
+        .raw = o->raw, .preprocessing = pre->given ? pre : NULL, .preprocessing_stored = stored,
+        .split = { o->split[0], o->split[1], o->split[2] }, .part = r->part };
     const int status = precinfer_data_open(ctx, io, n, &d, data, &err);
     free(io);
-    return status ? fail_input(&err, "cannot use the data", r->path) : 0;
+    if (status) return fail_input(&err, "cannot use the data", r->path);
+    say_cut(o, *data, r->path, r->part);
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ shapes */

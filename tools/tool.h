@@ -3,6 +3,7 @@
  *   precinfer.c   dispatch          args.c    options          load.c    context, model, data
  *   calibrate.c convert.c verify.c run.c explain.c inspect.c bench.c      one file a command
  *   evaluate.c    what convert --verify and verify share       time.c    interleaved latencies
+ *   promote.c     versions of a plan in a directory            report_in.c   reports of earlier runs (JSON in)
  *   json.c table.c progress.c text.c                           pool.c    threads (only WITH_ONNX)
  *
  * A command returns its exit code. Whoever finds out that something is wrong prints the one line that every exit but 0
@@ -31,18 +32,29 @@ const char *bytes_text(double bytes, char s[32]);   /* "1.2 MiB"                
 const char *pre_text(const struct precinfer_preprocessing *p, char *s, size_t n);
 uint64_t now_ns(void);
 
+/* ---------------------------------------------------------------- number.c */
+size_t elements_of(const struct precinfer_tensor *t);
+int is_integer_type(enum precinfer_dtype t);        /* bool is one                                              */
+/* Element i; nonzero: beyond int64, or no such type. */
+int integer_at(const struct precinfer_tensor *t, size_t i, int64_t *x);
+double double_at(const struct precinfer_tensor *t, size_t i);
+const char *shortest_text(double x, char *s, size_t room);      /* that reads back as x; "null" if not finite      */
+
 /* ---------------------------------------------------------------- args.c */
-enum command { CALIBRATE = 1, CONVERT = 2, VERIFY = 4, RUN = 8, EXPLAIN = 16, INSPECT = 32, BENCH = 64 };
+enum command { CALIBRATE = 1, CONVERT = 2, VERIFY = 4, RUN = 8, EXPLAIN = 16, INSPECT = 32, BENCH = 64,
+               PROMOTE = 256 };
 enum { PRE_DIVIDE = 1, PRE_MEAN = 2, PRE_STD = 4, PRE_LAYOUT = 8 };
 struct list { const char **items; size_t n; };      /* of a flag that may be given again                         */
 struct options {
     enum command command;
-    struct list files, inputs, outputs, shape_texts;
+    struct list files, inputs, outputs, shape_texts, maps;
     struct precinfer_shape *shapes;                 /* parsed from shape_texts                                   */
     const char *data, *output, *calibrate, *stats, *recipe, *recipe_out, *verify, *labels, *judge, *reference, *cpu,
-               *cpu_mask, *json;
+               *cpu_mask, *json, *policy, *html, *junit, *resume, *candidate, *report, *to;     /* resume: --continue */
     size_t samples, skip, batch, threads, runs;     /* 0: not given; threads 1                                   */
-    int strict, keep_rejected, allow_overlap, force, quiet, raw, help;
+    size_t split[3];                                /* all 0: not given                                          */
+    int strict, keep_rejected, allow_overlap, force, quiet, raw, help, rollback;
+    int argc; char **argv;                          /* as given, after the command                               */
     double min_agreement, drop_points, drop_relative;   /* shares; < 0: not given                                */
     enum precinfer_precision precisions[3];
     size_t nprecisions;
@@ -50,6 +62,7 @@ struct options {
     unsigned pre_flags;                             /* which were given                                          */
 };
 /* 0, or an exit code. argv stays borrowed. */
+const char *command_name(enum command command);
 int parse_options(enum command command, int argc, char **argv, struct options *o);
 void free_options(struct options *o);
 void print_help(FILE *to, enum command command);    /* 0: the whole tool                                         */
@@ -78,7 +91,8 @@ void model_output(const struct model *m, size_t i, struct precinfer_io *io);
 struct precinfer_preprocessing model_preprocessing(const struct model *m);
 int refuse_rejected(const struct options *o, const struct model *m);
 
-struct data_request { const char *path, *labels; size_t skip, samples, batch; };
+/* part: what is read where --split cuts the set; the cut is printed.                                            */
+struct data_request { const char *path, *labels; size_t skip, samples, batch; enum precinfer_part part; };
 int open_data(const struct options *o, precinfer_context *ctx, const struct model *m, const struct data_request *r,
               const struct precinfer_preprocessing *pre, int stored, precinfer_data **data);
 /* --shape against the model; dims of input i as far as they can be told: its own, then --shape, then `batch` for an open
@@ -123,6 +137,10 @@ int session_for(const precinfer_plan *plan, const struct precinfer_tensor *input
                 precinfer_session **session);
 
 /* ---------------------------------------------------------------- json.c */
+/* jansson, which report_in.c and the library use, has functions of these names: ours are others to the linker. */
+#define json_string tool_json_string
+#define json_true tool_json_true
+#define json_null tool_json_null
 struct json { char *text; size_t n, room; int depth, fresh, failed; };
 void json_open(struct json *j, const char *key, char bracket);      /* '{' or '['; key NULL inside an array        */
 void json_close(struct json *j, char bracket);
@@ -151,6 +169,50 @@ FILE *text_out(const struct options *o);
 /* What was said so far has reached its reader: 0, or 4. */
 int flush_text(const struct options *o);
 
+/* ---------------------------------------------------------------- report_in.c */
+struct old_report { const char *path; void *json; };
+int report_open(const char *path, struct old_report *r);            /* of verify or convert, with a verdict             */
+void report_close(struct old_report *r);
+const char *report_string(const struct old_report *r, const char *key);         /* NULL: not there                      */
+int report_true(const struct old_report *r, const char *key);
+struct look { uint64_t data_hash; size_t samples; const char *verdict; };
+struct report_past { struct precinfer_past past; struct look *looks; };          /* strings are the report's             */
+int report_past(const struct old_report *r, struct report_past *p);
+void free_past(struct report_past *p);
+
+/* ---------------------------------------------------------------- labels.c */
+struct column { char *name; char **cells; };
+struct labels {
+    const char *path;
+    size_t rows, per_row, ncolumns;     /* per_row: classes of a sample                                         */
+    int rows_known;
+    int64_t *classes;                   /* NULL: none                                                           */
+    struct precinfer_tensor target;     /* data NULL: none                                                      */
+    struct column *columns;
+};
+int load_labels(precinfer_context *ctx, const char *path, struct labels *l);
+void free_labels(struct labels *l);
+char *const *label_column(const struct labels *l, const char *name);       /* its cells; NULL: no such column       */
+const char *label_columns(const struct labels *l, char *s, size_t room);   /* "'user', 'country'"                   */
+
+/* ---------------------------------------------------------------- feed.c */
+/* A data set with the rows of its labels: precinfer_next_batch is feed_next. What the policy names is there, or exit 2. */
+struct feed {
+    precinfer_data *data;
+    const struct labels *labels;        /* NULL: the data's own                                                  */
+    size_t ncolumns;                    /* the policy's                                                          */
+    char *const **source;
+    size_t room;
+    int64_t *classes;
+    unsigned char *target;
+    const char ***cells;
+};
+/* Cells of each of the policy's columns, freed by the caller; *source NULL where it names none. */
+int policy_columns(const precinfer_policy *policy, const struct labels *l, char *const ***source, size_t *n);
+int feed_open(precinfer_data *data, const struct labels *l, const precinfer_policy *policy, struct feed *f);
+int feed_next(void *feed, struct precinfer_batch *batch, struct precinfer_error *err);
+void feed_close(struct feed *f);
+
 /* ---------------------------------------------------------------- evaluate.c */
 struct evaluation {
     precinfer_context *ctx;
@@ -173,6 +235,7 @@ int run_run(const struct options *o);
 int run_explain(const struct options *o);
 int run_inspect(const struct options *o);
 int run_bench(const struct options *o);
+int run_promote(const struct options *o);
 /* Streams a data set through the f32 model. stored: the preprocessing comes from a file. */
 int calibrate_from(const struct options *o, precinfer_context *ctx, const struct model *m, const char *path,
                    const struct precinfer_preprocessing *pre, int stored, precinfer_stats **stats);

@@ -19,7 +19,7 @@ static int verify(const struct options *o, precinfer_context *ctx)
         in_file = model_preprocessing(&plan);
         code = resolve_preprocessing(o, &in_file, o->files.items[0], &pre, &stored);
     }
-    const struct data_request r = { o->data, o->labels, o->skip, 0, o->batch };
+    const struct data_request r = { o->data, o->labels, o->skip, 0, o->batch, PRECINFER_PART_VERIFY };
     if (!code) code = open_data(o, ctx, &reference, &r, &pre, stored, &e.data);
     e.candidate = plan.plan;
     if (!code) code = evaluate(o, &e, &verdict, why, sizeof why);

@@ -1,0 +1,69 @@
+#include <math.h>
+#include "../base/math.h"
+#include "betting.h"
+
+/* Fractions and their shares of the first stake. A paired contrast of a model that lost nothing calls for f near limit /
+ * disagreement, a proportion for (rate - limit) / (1 - limit): 0.02 to 1. Small fractions serve data with wide bounds. */
+static const double FRACTION[] = { 0.003, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 0.95, 0.99 };
+static const double SHARE[] = { 1, 2, 5, 9, 12, 14, 14, 13, 11, 9, 6, 4 };
+enum { BETS = sizeof FRACTION / sizeof *FRACTION };
+
+/* log of the product over atoms of (1 + f x)^count, x = (m - d) / gap; few logarithms where counts are small. */
+static double growth(const struct pi_evidence *e, double m, double gap, int above, double f)
+{
+    double sum = 0, product = 1;
+    const double scale = f / gap;
+    for (size_t i = 0; i < e->n; i++) {
+        const struct precinfer_atom *t = &e->atoms[i];
+        if (!t->count) continue;
+        const double factor = 1 + scale * (above ? m - t->high : t->low - m);
+        if (t->count < 5) {
+            for (uint64_t k = 0; k < t->count; k++) product *= factor;
+            if (product > 1e-60 && product < 1e60) continue;
+            sum += pi_math_log(product);
+            product = 1;
+        } else sum += (double)t->count * pi_math_log(factor);
+    }
+    return sum + pi_math_log(product);
+}
+
+static double wealth(const struct pi_evidence *e, double m, int above)
+{
+    double gap = above ? e->high - m : m - e->low, g[BETS], most = -INFINITY, total = 0, sum = 0;
+    if (!e->count || e->high <= e->low) return 0;
+    const double least = 1e-12 * (e->high - e->low);            /* at the very end of d's bounds a bet would pay infinitely */
+    if (gap < least) gap = least;
+    for (int j = 0; j < BETS; j++) {
+        g[j] = growth(e, m, gap, above, FRACTION[j]);
+        if (g[j] > most) most = g[j];
+        total += SHARE[j];
+    }
+    for (int j = 0; j < BETS; j++) sum += SHARE[j] / total * pi_math_exp(g[j] - most);
+    return most + pi_math_log(sum);
+}
+double pi_bet_against_above(const struct pi_evidence *e, double m) { return wealth(e, m, 1); }
+double pi_bet_against_below(const struct pi_evidence *e, double m) { return wealth(e, m, 0); }
+
+/* Wealth against "above m" rises with m and against "below m" falls: the last m that is not excluded, from outside. Zero is
+ * a point of the search, so that a bound is <= 0 exactly where the wealth at 0 says so. */
+static double bound(const struct pi_evidence *e, double alpha, int above)
+{
+    const double enough = -pi_math_log(alpha);
+    double out = above ? e->high : e->low, in = above ? e->low : e->high;      /* excluded, not excluded              */
+    if (!e->count || wealth(e, out, above) < enough) return out;
+    double m = e->low < 0 && e->high > 0 ? 0 : (out + in) / 2;
+    for (int i = 0; i < 60; i++) {
+        if (wealth(e, m, above) >= enough) out = m; else in = m;
+        if (out - in < 1e-13 * (e->high - e->low) && in - out < 1e-13 * (e->high - e->low)) break;
+        m = (out + in) / 2;
+    }
+    return out;
+}
+double pi_bet_upper(const struct pi_evidence *e, double alpha) { return bound(e, alpha, 1); }
+double pi_bet_lower(const struct pi_evidence *e, double alpha) { return bound(e, alpha, 0); }
+
+double pi_bet_p_below(const struct pi_evidence *e)
+{
+    const double w = wealth(e, 0, 0);
+    return w > 0 ? pi_math_exp(-w) : 1;
+}
