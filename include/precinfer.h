@@ -681,6 +681,11 @@ PRECINFER_API enum precinfer_status precinfer_verify(const precinfer_plan *plan,
                                                      const struct precinfer_verify_options *options,
                                                      precinfer_report **report, struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_report_info(const precinfer_report *report, struct precinfer_report_info *info);
+/* What the fixed-n limits of options say of the answers that a gate counted, its budgets aside: *info is the report's with
+ * verdicts, limit and needed_samples of these limits alone. */
+PRECINFER_API enum precinfer_status precinfer_report_limits(const precinfer_report *report,
+                                                            const struct precinfer_verify_options *limits,
+                                                            struct precinfer_report_info *info, struct precinfer_error *err);
 /* i counts the plan's layers. */
 PRECINFER_API enum precinfer_status precinfer_report_layer(const precinfer_report *report, size_t i,
                                                            struct precinfer_layer_error *error);

@@ -78,7 +78,7 @@ static int take_numbers(struct labels *l, const char *key, const struct precinfe
 }
 
 /* A .npy file: integers are classes, and a target too for whom wants one. */
-static int take_array(struct labels *l, const char *key, const struct precinfer_tensor *t)
+int label_array(struct labels *l, const char *key, const struct precinfer_tensor *t)
 {
     const int is_class = !strcmp(key, "label"), is_target = !strcmp(key, "target"), alone = !*key;
     int code = take_rows(l, key, t);
@@ -102,7 +102,7 @@ static int read_arrays(precinfer_context *ctx, struct labels *l)
         struct precinfer_tensor t;
         precinfer_arrays_info(a, i, &name, &t);
         if (precinfer_arrays_load(a, i, &t, &err)) { code = fail_input(&err, "cannot use the labels", l->path); break; }
-        code = take_array(l, name, &t);
+        code = label_array(l, name, &t);
         precinfer_array_free(ctx, &t);
     }
     precinfer_arrays_free(a);

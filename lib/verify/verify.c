@@ -266,6 +266,27 @@ void precinfer_verify_defaults(struct precinfer_verify_options *p)
     *p = (struct precinfer_verify_options){ .size = sizeof *p, .min_agreement = -1, .max_drop_points = -1, .max_drop_relative = -1 };
 }
 
+enum precinfer_status precinfer_report_limits(const precinfer_report *report, const struct precinfer_verify_options *limits,
+                                              struct precinfer_report_info *info, struct precinfer_error *err)
+{
+    struct precinfer_verify_options o;
+    precinfer_verify_defaults(&o);
+    if (!report || !limits || !info) return pi_fail(err, PRECINFER_INVALID, "precinfer_report_limits: an argument is NULL");
+    if (!limits->size || limits->size > sizeof o)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_report_limits: the limits' size is %zu, not %zu", limits->size, sizeof o);
+    memcpy(&o, limits, limits->size);
+    if ((o.max_drop_points >= 0 || o.max_drop_relative >= 0) && !report->info.labelled)
+        return pi_fail(err, PRECINFER_INVALID, "a limit on the drop in accuracy needs labels");
+    *info = report->info;
+    info->agreement_verdict = info->drop_verdict = PRECINFER_NO_LIMIT;
+    info->drop_limit = NAN;
+    info->needed_samples = 0;
+    const unsigned saved = pi_fp_enter();
+    judge(&o, info);
+    pi_fp_leave(saved);
+    return PRECINFER_OK;
+}
+
 /* A gate of one's own, or one for the policy. */
 static int open_gate(struct verify *v)
 {
