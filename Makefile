@@ -216,8 +216,15 @@ $(B)/eta/trips: examples/eta/trips.c
 	$(Q)$(CC) $(filter-out -Iinclude,$(EXAMPLE_FLAGS)) $< -o $@ $(LDFLAGS) -lm
 eta: $(B)/precinfer eta-data
 	$(B)/precinfer convert examples/eta/eta.onnx -o $(B)/eta/eta.precinfer --precision int8 --strict \
-	    --calibrate $(B)/eta/calibration.npz
-.PHONY: demo eta eta-data
+	    --calibrate $(B)/eta/calibration.npz --quiet
+	$(B)/precinfer verify $(B)/eta/eta.precinfer --reference examples/eta/eta.onnx --batch 100 --quiet \
+	    --data $(B)/eta/verification.npz --labels $(B)/eta/verification.csv --policy examples/eta/policy.json \
+	    --html $(B)/eta/report.html --json $(B)/eta/report.json
+# The gate's four answers on the digits, each with its exit code, then the arrival times.
+check-gate: $(B)/precinfer
+	@examples/gate.sh $(B)/precinfer $(B)/gate > $(B)/gate.out 2>&1 && echo "examples/gate.sh: ok" || { cat $(B)/gate.out; exit 1; }
+	@$(MAKE) --no-print-directory eta > $(B)/eta.out 2>&1 && echo "make eta: ok" || { cat $(B)/eta.out; exit 1; }
+.PHONY: demo eta eta-data check-gate
 
 # ---------------------------------------------------------------- install
 SUBST = sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g; s|@SONAME@|$(SONAME)|g; s|@LIBS_PRIVATE@|$(strip $(LIBS))|g'
