@@ -41,8 +41,9 @@ static int align(precinfer_diff *d, struct precinfer_error *err)
         const int other = pi_trace_find(base == c ? r : c, x->name, -1);
         int same = pi_trace_find(base == c ? r : c, x->name, pi_trace_form(x));
         if (same >= 0 && (base == c ? r : c)->tensors[same].type != x->type) same = -1;
-        if (base == c) PI_TRY(add_layer(d, x, (int)i, other, same, err));
-        else PI_TRY(add_layer(d, x, same >= 0 ? same : other, (int)i, same >= 0 ? (int)i : -1, err));
+        const int found = same >= 0 ? same : other;
+        if (base == c) PI_TRY(add_layer(d, x, (int)i, found, same, err));
+        else PI_TRY(add_layer(d, x, found, (int)i, same >= 0 ? (int)i : -1, err));
     }
     d->info.ordered = base->ordered;
     d->info.layers = d->n;
@@ -90,9 +91,7 @@ static int compare_layer(struct pass *p, struct pi_diff_layer *l, size_t n)
     const size_t na = span_of(&p->r, &a, n, &from_a), nb = span_of(&p->c, &b, n, &from_b);
     if (!na || na != nb || !same_but_first(&a, &b)) return 0;
     pi_error_add(&l->sums, (struct pi_span){ &a, from_a }, (struct pi_span){ &b, from_b }, na);
-    if (l->same < 0) return 0;
-    if (l->same != l->reference) PI_TRY(p->r.t->get(p->r.t, (size_t)l->same, &a, p->err));
-    if (a.type == b.type && a.quantized == b.quantized)
+    if (l->same >= 0 && a.type == b.type && a.quantized == b.quantized)
         pi_error_bytes(&l->sums, (struct pi_span){ &a, from_a }, (struct pi_span){ &b, from_b }, na);
     return 0;
 }

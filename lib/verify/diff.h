@@ -7,7 +7,7 @@
 
 struct pi_diff_layer {
     struct pi_traced about;             /* strings in the diff's arena                                           */
-    int candidate, reference, same;     /* tensors; same: the reference's in the candidate's form; -1             */
+    int candidate, reference, same;     /* tensors; same: the reference's, if in the candidate's form; -1         */
     struct pi_layer_sums sums;
     const struct pi_own_figures *own;   /* NULL: none                                                            */
     double excess, own_db;              /* excess NAN: none                                                      */
