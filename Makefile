@@ -220,6 +220,8 @@ eta: $(B)/precinfer eta-data
 	$(B)/precinfer verify $(B)/eta/eta.precinfer --reference examples/eta/eta.onnx --batch 100 --quiet \
 	    --data $(B)/eta/verification.npz --labels $(B)/eta/verification.csv --policy examples/eta/policy.json \
 	    --html $(B)/eta/report.html --json $(B)/eta/report.json
+	$(B)/precinfer verify $(B)/eta/eta.precinfer --reference examples/eta/eta.onnx --batch 100 --quiet \
+	    --data $(B)/eta/verification.npz --labels $(B)/eta/verification.csv --policy examples/policies/mae.json
 # The gate's four answers on the digits, each with its exit code, then the arrival times.
 check-gate: $(B)/precinfer
 	@examples/gate.sh $(B)/precinfer $(B)/gate > $(B)/gate.out 2>&1 && echo "examples/gate.sh: ok" || { cat $(B)/gate.out; exit 1; }

@@ -1,6 +1,6 @@
 /* Where does a plan lose? This one was calibrated on two images alone. Layer by layer against the f32 model: what a layer adds
- * itself, apart from what it inherits, and by how much it would be better with ranges from more images (excess): worst first. Then
- * the plan calibrated on all of them. From the repository's root. */
+ * itself, apart from what it inherits, and by how much it would be better with ranges from more images (excess), worst first.
+ * Then the plan calibrated on all of them. From the repository's root. */
 #include <stdio.h>
 #include "precinfer.h"
 

@@ -54,4 +54,7 @@ fi
 echo "---- Another runtime: what ONNX Runtime answered in FP32 and in its own INT8 (weights of 7 bits, then of 8, which saturate)"
 labels="--labels $digits/evaluation_labels.npy"
 expect 0 verify --candidate $digits/ort_int8.npz --reference $digits/ort_f32.npz $labels --policy $policy
+for p in int8 fixed-n; do
+    expect 0 verify --candidate $digits/ort_int8.npz --reference $digits/ort_f32.npz $labels --policy examples/policies/$p.json
+done
 expect 3 verify --candidate $digits/ort_int8_full.npz --reference $digits/ort_f32.npz $labels --policy examples/policies/strict.json
