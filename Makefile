@@ -80,7 +80,7 @@ $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
 # builds and runs that file alone.
-TEST_SRC := $(filter-out test/main.c test/exhaustive.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c test/faults.c test/minimal_sets.c,$(wildcard test/*.c))
 T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
@@ -109,6 +109,17 @@ exhaustive: $(B)/exhaustive
 $(B)/exhaustive: $(B)/test/exhaustive.o $(B)/internal.a
 	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
 .PHONY: exhaustive
+
+# What the diff is worth, tried: faults planted in every layer of the test models, and minimal sets beside brute force.
+# make faults SEED=1 [FAULTS_QUICK=1], make minimal-sets SEED=1
+SEED ?= 1
+$(B)/faults $(B)/minimal_sets: $(B)/%: $(B)/test/%.o $(B)/internal.a
+	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
+faults: $(B)/faults
+	$(B)/faults $(SEED)
+minimal-sets: $(B)/minimal_sets
+	$(B)/minimal_sets $(SEED)
+.PHONY: faults minimal-sets
 
 # ---------------------------------------------------------------- examples
 # Plain C99 against the public header and the static library alone. Each has to return 0.
