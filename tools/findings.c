@@ -104,8 +104,12 @@ void contrast_why(const struct findings *f, const struct precinfer_contrast *c, 
     if (c->verdict == PRECINFER_FAIL)
         snprintf(why, room, "%s: %s is at %s %.5g, the limit is %.5g", budget, c->quantity, c->at_least ? "most" : "least",
                  c->at_least ? c->upper : c->lower, c->limit);
-    else if (c->needed > 0) snprintf(why, room, "%s: %llu %s do not decide; about %lld would do", budget,
-                                     (unsigned long long)c->units, units, (long long)c->needed);
+    else if (c->needed > 0 && (uint64_t)c->needed > c->units)
+        snprintf(why, room, "%s: %llu %s do not decide; about %lld would do if nothing is lost", budget,
+                 (unsigned long long)c->units, units, (long long)c->needed);
+    else if (c->needed > 0)                         /* something is lost, then */
+        snprintf(why, room, "%s: %llu %s do not decide; about %lld would have done had nothing been lost: %s is %.5g so far, the limit"
+                 " %.5g", budget, (unsigned long long)c->units, units, (long long)c->needed, c->quantity, c->estimate, c->limit);
     else if (c->verdict == PRECINFER_UNDECIDED && c->needed < 0)
         snprintf(why, room, "%s: %llu %s do not decide, and at this rate no number of them would", budget,
                  (unsigned long long)c->units, units);
@@ -177,14 +181,19 @@ static void cell_number(struct table *t, double x)
     else table_cell(t, "%.5g", x);
 }
 
+/* Of slices that passed, so many are listed. */
+enum { SHOWN_SLICES = 40 };
+
 static void say_table(FILE *out, const struct findings *f, size_t n)
 {
     struct table t;
     char slice[200];
+    size_t passed = 0;
     table_start(&t, "budget|on|>units|>reference|>candidate|>estimate|>at least|>at most|>limit|verdict");
     for (size_t i = 0; i < n; i++) {
         struct precinfer_contrast c;
         precinfer_report_contrast(f->report, i, &c);
+        if (c.by && (c.verdict == PRECINFER_PASS || c.verdict == PRECINFER_NO_LIMIT) && passed++ >= SHOWN_SLICES) continue;
         table_cell(&t, "%s", c.budget);
         table_cell(&t, "%s", slice_text(&c, slice, sizeof slice));
         table_cell(&t, "%llu", (unsigned long long)c.units);
@@ -197,6 +206,7 @@ static void say_table(FILE *out, const struct findings *f, size_t n)
         table_cell(&t, "%s%s", verdict_text(&c), c.blamed ? " (to blame)" : "");
     }
     table_print(&t, out);
+    if (passed > SHOWN_SLICES) fprintf(out, "and %zu more slices that passed or were too few to judge\n", passed - SHOWN_SLICES);
 }
 
 const char *question_text(const struct findings *f, char *s, size_t room)
@@ -287,7 +297,7 @@ void say_answers(FILE *out, const struct findings *f)
     fprintf(out, "%zu samples", r->samples);
     if (r->overlap_samples) fprintf(out, ": %zu of %zu samples were used for calibration%s", r->overlap_samples, all,
                                     o->allow_overlap ? " (allowed)" : " and dropped");
-    fputs("\n\n", out);
+    fputs(f->one_number ? "\n" : "\n\n", out);
     if (f->one_number) return;
     if (r->labelled) {
         fprintf(out, "accuracy     %s %.4f%%, candidate %.4f%% (lost %zu, gained %zu)\n", f->plan ? "f32" : "reference", 100 * (double)r->right_reference / n,

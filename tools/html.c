@@ -5,7 +5,7 @@
 #include <string.h>
 #include "tool.h"
 
-enum { OPEN_LAYERS = 40, OPEN_ROWS = 30, BINS = 48 };
+enum { OPEN_LAYERS = 40, OPEN_ROWS = 30, MOST_ROWS = 1000, BINS = 48 };
 
 static const char style[] =
     ":root{--bg:#fbfbfa;--card:#fff;--ink:#1c1e21;--soft:#5f6670;--line:#dcdfe3;--pass:#12753b;--fail:#b3261e;--open:#8a5a00;"
@@ -15,15 +15,15 @@ static const char style[] =
     "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"
     "\"Segoe UI\",Roboto,\"Noto Sans\",sans-serif}\n"
     "main{max-width:1080px;margin:0 auto;padding:24px 16px 64px}h1{font-size:20px;line-height:1.3;margin:0 0 12px;"
-    "overflow-wrap:anywhere}h2{font-size:16px;margin:36px 0 10px}p{margin:6px 0}.soft,small{color:var(--soft)}\n"
+    "overflow-wrap:anywhere}h2{font-size:16px;margin:36px 0 10px}p{margin:6px 0}.scroll+p{margin-top:14px}.soft,small{color:var(--soft)}\n"
     ".verdict{border:1px solid var(--line);border-left:6px solid var(--c);background:var(--card);border-radius:8px;"
     "padding:14px 16px;overflow-wrap:anywhere}.verdict b{color:var(--c);font-size:19px}\n"
     ".pass{--c:var(--pass)}.fail{--c:var(--fail)}.open{--c:var(--open)}.none{--c:var(--soft)}.mark{color:var(--c);"
-    "font-weight:600;white-space:nowrap}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:14px 0}.tile{background:"
-    "var(--card);border:1px solid var(--line);border-radius:8px;padding:10px 12px}.tile b{display:block;font-size:17px;"
+    "font-weight:600;line-height:1.3}\n"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(136px,1fr));gap:10px;margin:14px 0}.tile{background:"
+    "var(--card);border:1px solid var(--line);border-radius:8px;padding:10px 12px}.tile b{display:block;font-size:16px;"
     "font-variant-numeric:tabular-nums}.tile span{color:var(--soft);font-size:13px}\n"
-    ".row{display:grid;grid-template-columns:minmax(0,1.5fr) minmax(0,1.6fr) minmax(0,1.3fr) 118px;gap:4px 16px;"
+    ".row{display:grid;grid-template-columns:minmax(0,1.3fr) minmax(0,1.3fr) minmax(0,1.8fr) 112px;gap:4px 16px;"
     "align-items:center;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:10px 14px;margin:8px 0;"
     "font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.row svg{width:100%;height:30px;display:block}\n"
     ".row small{display:block;line-height:1.4}.full{grid-column:1/-1}\n"
@@ -83,7 +83,8 @@ static void tiles(struct text *t, const struct findings *f)
     char s[200], a[32], b[32];
     text_add(t, "<div class=\"tiles\">\n");
     snprintf(s, sizeof s, "%zu", r->samples);
-    tile(t, s, "samples");
+    if (f->nlooks) snprintf(a, sizeof a, "new samples, %zu in all", samples_by_now(f));
+    tile(t, s, f->nlooks ? a : "samples");
     if (!f->one_number) {
         snprintf(s, sizeof s, "%.3f%%", 100 * (double)r->agreed / n);
         tile(t, s, "same top-1");
@@ -162,9 +163,8 @@ static double place(const struct span *s, double x)
     return at < 0 || at != at ? 0 : at > 300 ? 300 : at;
 }
 
-static void bar(struct text *t, const struct findings *f, const struct precinfer_contrast *c)
+static void bar(struct text *t, const struct precinfer_contrast *c, struct span s)
 {
-    const struct span s = span_of(f, c->budget);
     const double a = place(&s, isnan(c->lower) ? s.lo : c->lower), b = place(&s, isnan(c->upper) ? s.hi : c->upper);
     const double limit = place(&s, c->limit);
     text_print(t, "<svg viewBox=\"0 0 300 30\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"estimate %.4g, within %.4g and"
@@ -181,13 +181,13 @@ static void bar(struct text *t, const struct findings *f, const struct precinfer
     text_add(t, "</svg>");
 }
 
-static void contrast(struct text *t, const struct findings *f, const struct precinfer_contrast *c)
+static void contrast(struct text *t, const struct precinfer_contrast *c, struct span s)
 {
     char a[32], b[32], e[32], slice[300];
     text_print(t, "<div class=\"row %s\"><div>", class_of(c->verdict));
     tag(t, "", c->budget, "");
     tag(t, "<small>", slice_text(c, slice, sizeof slice), "</small></div><div>");
-    bar(t, f, c);
+    bar(t, c, s);
     text_add(t, "</div><div>");
     text_print(t, "%s <span class=\"soft\">within %s and %s", figure(c->estimate, e), figure(c->lower, a), figure(c->upper, b));
     text_print(t, "; %s %s</span>", c->at_least ? "at least" : "at most", figure(c->limit, a));
@@ -198,7 +198,8 @@ static void contrast(struct text *t, const struct findings *f, const struct prec
     text_print(t, "</small></div><div class=\"mark\">%s ", sign_of(c->verdict));
     tag(t, "", verdict_text(c), "</div>");
     if (c->verdict == PRECINFER_UNDECIDED) {
-        if (c->needed > 0) text_print(t, "<small class=\"full\">about %lld would do, if nothing was lost</small>", (long long)c->needed);
+        if (c->needed > 0) text_print(t, "<small class=\"full\">about %lld would %s</small>", (long long)c->needed,
+                                      (uint64_t)c->needed > c->units ? "do if nothing is lost" : "have done had nothing been lost");
         else if (c->needed < 0) text_add(t, "<small class=\"full\">at this rate no number of them would do</small>");
     }
     if (c->blamed) text_add(t, "<small class=\"full\">named as failing by Holm&#39;s procedure over the slices</small>");
@@ -227,17 +228,36 @@ static void methods(struct text *t, const struct findings *f)
     text_add(t, "</p>\n");
 }
 
-static void budgets(struct text *t, const struct findings *f)
+/* Slices that passed are many where there are many classes: those that stand in the way come first, the rest folds. */
+static int is_quiet(const struct precinfer_contrast *c) { return c->verdict == PRECINFER_PASS || c->verdict == PRECINFER_NO_LIMIT; }
+
+static size_t rows(struct text *t, const struct findings *f, int quiet, size_t skip, size_t most)
 {
     struct precinfer_contrast c;
-    const size_t n = contrast_count(f);
-    if (!n) return;
+    struct span s = { 0, 1 };
+    const char *budget = "";
+    size_t n = 0;
+    for (size_t i = 0; i < contrast_count(f); i++) {
+        contrast_at(f, i, &c);
+        if (is_quiet(&c) != quiet) continue;
+        if (n++ < skip || n > skip + most) continue;
+        if (strcmp(budget, c.budget)) s = span_of(f, budget = c.budget);
+        contrast(t, &c, s);
+    }
+    return n;
+}
+
+static void budgets(struct text *t, const struct findings *f)
+{
+    if (!contrast_count(f)) return;
     text_add(t, "<h2>Budgets</h2>\n");
-    for (int judged = 0; judged < 2; judged++)      /* what stands in the way first */
-        for (size_t i = 0; i < n; i++) {
-            contrast_at(f, i, &c);
-            if ((c.verdict == PRECINFER_PASS || c.verdict == PRECINFER_NO_LIMIT) == judged) contrast(t, f, &c);
-        }
+    const size_t loud = rows(t, f, 0, 0, MOST_ROWS), quiet = rows(t, f, 1, 0, OPEN_ROWS);
+    if (loud > MOST_ROWS) text_print(t, "<p class=\"soft\">and %zu more that did not pass</p>\n", loud - MOST_ROWS);
+    if (quiet > OPEN_ROWS) {
+        text_print(t, "<details><summary>%zu more that passed or were too few to judge</summary>\n", quiet - OPEN_ROWS);
+        rows(t, f, 1, OPEN_ROWS, MOST_ROWS);
+        text_add(t, "</details>\n");
+    }
     methods(t, f);
 }
 

@@ -355,7 +355,7 @@ static int roll_back(const struct options *o, precinfer_context *ctx)
 int run_promote(const struct options *o)
 {
     precinfer_context *ctx;
-    if (!o->to) return fail(EXIT_USAGE, "directory missing", "--to", "the versions need a place");
+    if (!o->to) return fail(EXIT_USAGE, "promote wants a directory", "--to", "the versions need a place");
     if (o->rollback && (o->files.n || o->report))
         return fail(EXIT_USAGE, "option without use", o->files.n ? o->files.items[0] : "--report", "a rollback takes --to alone");
     if (!o->rollback && o->files.n != 1)

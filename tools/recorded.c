@@ -379,6 +379,7 @@ static int say(const struct recording *r)
     say_answers(out, f);
     say_contrasts(out, f);
     say_flips(out, f);
+    fputc('\n', out);
     say_verdict(out, f);
     return flush_text(r->o);
 }
