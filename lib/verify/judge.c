@@ -19,7 +19,7 @@ static int end_text(struct pi_arena *arena, struct pi_bytes *t, const char **tex
 static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_how how, const char **text, struct precinfer_error *err)
 {
     static const char *const names[] = { "betting confidence sequence", "Clopper-Pearson", "score bound",
-                                         "studentized Poisson bootstrap", "Poisson bootstrap" };
+                                         "studentized Poisson bootstrap", "studentized Poisson bootstrap" };
     struct pi_bytes t = { .a = r->arena.a };
     pi_put_text(&t, names[how]);
     pi_put_text(&t, ", ");
