@@ -6,7 +6,7 @@
 #include "layer_error.h"
 #include "subset.h"
 
-enum { ATTEMPTS = 200, NOISE_SAMPLES = 256 };
+enum { ATTEMPTS = 240, NOISE_SAMPLES = 256 };
 
 struct precinfer_minimal {
     precinfer_context *ctx;

@@ -224,7 +224,7 @@ static int smaller(struct search *q, size_t k, int *found)
 {
     const size_t most = q->s->most;
     PI_TRY(sets_of(q, k - 1, 0, most, found));
-    const size_t bold = q->s->attempts + most / 4 < most ? q->s->attempts + most / 4 : most;
+    const size_t bold = q->s->attempts + most / 2 < most ? q->s->attempts + most / 2 : most;
     for (size_t n = 1; !*found && n < k; n++) PI_TRY(sets_of(q, n, 1, bold, found));
     return 0;
 }
