@@ -561,7 +561,8 @@ struct precinfer_judged {
     size_t labels_per_sample;                   /* 0: 1                                                          */
     struct precinfer_tensor target;             /* data NULL: none                                               */
     const char *const *const *columns;          /* as in precinfer_batch                                         */
-    const uint64_t *ids;                        /* who the sample is (a hash of its inputs); NULL: of its outputs and labels */
+    const uint64_t *ids;                        /* who the sample is (a hash of its inputs); NULL: a hash of the
+                                                 * reference's output, labels and target; without those, of its index */
     const uint64_t *indexes;                    /* NULL: counted                                                 */
     const struct precinfer_figure *figures; size_t nfigures;
 };
@@ -670,6 +671,7 @@ struct precinfer_report_info {
     int64_t needed_samples;                     /* -1: none at this rate; 0: decided                             */
     size_t layers;                              /* 0: a gate's report                                            */
     uint64_t policy_hash;                       /* 0: none                                                       */
+    size_t ignored_samples;                     /* a gate's: after the n that were fixed beforehand               */
 };
 /* Error of one layer's output against the f32 model on the same inputs. */
 struct precinfer_layer_error { double sqnr_db; double max_abs; int exact; int compared; };
@@ -679,6 +681,11 @@ PRECINFER_API enum precinfer_status precinfer_verify(const precinfer_plan *plan,
                                                      const struct precinfer_verify_options *options,
                                                      precinfer_report **report, struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_report_info(const precinfer_report *report, struct precinfer_report_info *info);
+/* What the fixed-n limits of options say of the answers that a gate counted, its budgets aside: *info is the report's with
+ * verdicts, limit and needed_samples of these limits alone. */
+PRECINFER_API enum precinfer_status precinfer_report_limits(const precinfer_report *report,
+                                                            const struct precinfer_verify_options *limits,
+                                                            struct precinfer_report_info *info, struct precinfer_error *err);
 /* i counts the plan's layers. */
 PRECINFER_API enum precinfer_status precinfer_report_layer(const precinfer_report *report, size_t i,
                                                            struct precinfer_layer_error *error);

@@ -60,7 +60,8 @@ START_TEST(lattice)
     for (int i = 0; i < 30000; i++) {
         /* on edges, beside them, at and beyond the ends */
         const double at = lo + width * (double)h_below(3000) * 20;
-        const double d = i == 0 ? lo : i == 1 ? hi : i == 2 ? lo - 1 : i == 3 ? INFINITY : i % 3 ? at : i % 2 ? nextafter(at, -9) : nextafter(at, 9);
+        const double d = i == 0 ? lo : i == 1 ? hi : i == 2 ? lo - 1 : i == 3 ? INFINITY : i % 3 ? at : i % 2
+            ? nextafter(at, -9) : nextafter(at, 9);
         const double in = d < lo ? lo : d > hi ? hi : d;
         const uint64_t before = e.count;
         if (d != in) beyond += 1 + i % 2;
@@ -89,7 +90,8 @@ START_TEST(lattice)
     }
     for (int i = 0; i < 2; i++) pi_evidence_free(A, &parts[i]);
     pi_evidence_free(A, &e);
-    h_expect(pi_evidence_lattice(&e, 1, 1, &err) && pi_evidence_lattice(&e, 0, INFINITY, &err) && pi_evidence_lattice(&e, NAN, 1, &err) &&
+    h_expect(pi_evidence_lattice(&e, 1, 1, &err) && pi_evidence_lattice(&e, 0, INFINITY, &err) &&
+        pi_evidence_lattice(&e, NAN, 1, &err) &&
              pi_evidence_lattice(&e, 1, 1 + 1e-14, &err) && pi_evidence_lattice(&e, -1.7e308, 1.7e308, &err), "no interval");
     h_finish();
 }
@@ -137,9 +139,11 @@ START_TEST(wealth)
         const double d = i - 2 + (i > 1);
         for (size_t k = 0; k < e.n; k++) e.atoms[k].count = e.atoms[k].low == d;
         e.count = 1;
-        const double up = (exp(pi_bet_against_above(&e, 0)) - 1) / (-d / 2), down = (exp(pi_bet_against_below(&e, 0)) - 1) / (d / 2);
+        const double up = (exp(pi_bet_against_above(&e, 0)) - 1) / (-d / 2),
+            down = (exp(pi_bet_against_below(&e, 0)) - 1) / (d / 2);
         if (!i) mean = up;
-        h_expect(fabs(up - mean) < 1e-12 && fabs(down - mean) < 1e-12 && mean > 0.05 && mean < 0.95, "d %g: %g, %g, %g", d, up, down, mean);
+        h_expect(fabs(up - mean) < 1e-12 && fabs(down - mean) < 1e-12 && mean > 0.05 && mean < 0.95, "d %g: %g, %g, %g", d,
+            up, down, mean);
     }
     /* lots and one by one: the same; a big count is no overflow */
     for (size_t k = 0; k < e.n; k++) e.atoms[k].count = 4 + k;
@@ -150,14 +154,16 @@ START_TEST(wealth)
     h_expect(!pi_evidence_lattice(&f, -2, 2, &err), "%s", err.text);
     f.exact = 1;                                /* the same atoms, twice each, halved in count */
     struct precinfer_atom twice[10];
-    for (size_t k = 0; k < 10; k++) twice[k] = (struct precinfer_atom){ e.atoms[k / 2].low, e.atoms[k / 2].low, (4 + k / 2 + k % 2) / 2 };
+    for (size_t k = 0; k < 10; k++) twice[k] = (struct precinfer_atom){ e.atoms[k / 2].low, e.atoms[k / 2].low,
+        (4 + k / 2 + k % 2) / 2 };
     f.atoms = twice;
     f.n = 10;
     f.count = 30;
     h_expect(fabs(pi_bet_against_above(&f, 1.5) - before) < 1e-12 * fabs(before), "split atoms");
     for (size_t k = 0; k < e.n; k++) e.atoms[k].count = k == 1 ? 1000000000 : 0;
     e.count = 1000000000;
-    h_expect(pi_bet_against_above(&e, 0) > 1e8 && isfinite(pi_bet_against_above(&e, 0)) && pi_bet_against_below(&e, 0) < -1000, "1e9 of one kind");
+    h_expect(pi_bet_against_above(&e, 0) > 1e8 && isfinite(pi_bet_against_above(&e, 0)) &&
+        pi_bet_against_below(&e, 0) < -1000, "1e9 of one kind");
     h_expect(pi_bet_p_below(&e) == 1, "p of a clear pass");
     h_expect(pi_bet_against_above(&(struct pi_evidence){ .low = -1, .high = 1 }, 0) == 0, "nothing seen");
     pi_evidence_free(A, &e);
@@ -178,10 +184,13 @@ START_TEST(bounds)
         for (size_t k = 0; k < 3; k++) mirror.count += mirror.atoms[k].count = e.atoms[2 - k].count;
         const double up = pi_bet_upper(&e, alpha), lo = pi_bet_lower(&e, alpha), mean = pi_evidence_mean(&e), step = 1e-9;
         h_expect(e.low <= lo && lo <= mean && mean <= up && up <= e.high, "%g <= %g <= %g", lo, mean, up);
-        h_expect(up == e.high || (pi_bet_against_above(&e, up + step) >= -log(alpha) && pi_bet_against_above(&e, up - step) <= -log(alpha)), "upper %g", up);
-        h_expect(lo == e.low || (pi_bet_against_below(&e, lo - step) >= -log(alpha) && pi_bet_against_below(&e, lo + step) <= -log(alpha)), "lower %g", lo);
+        h_expect(up == e.high || (pi_bet_against_above(&e, up + step) >= -log(alpha) &&
+            pi_bet_against_above(&e, up - step) <= -log(alpha)), "upper %g", up);
+        h_expect(lo == e.low || (pi_bet_against_below(&e, lo - step) >= -log(alpha) &&
+            pi_bet_against_below(&e, lo + step) <= -log(alpha)), "lower %g", lo);
         h_expect(fabs(pi_bet_upper(&mirror, alpha) + lo) < 1e-9 && fabs(pi_bet_lower(&mirror, alpha) + up) < 1e-9, "mirrored");
-        h_expect((up <= 0) == (pi_bet_against_above(&e, 0) >= -log(alpha)) && (lo >= 0) == (pi_bet_against_below(&e, 0) >= -log(alpha)), "zero");
+        h_expect((up <= 0) == (pi_bet_against_above(&e, 0) >= -log(alpha)) &&
+            (lo >= 0) == (pi_bet_against_below(&e, 0) >= -log(alpha)), "zero");
         h_expect((pi_bet_p_below(&e) <= alpha) == (lo >= 0), "p %g, lower %g", pi_bet_p_below(&e), lo);
         double last = -INFINITY;
         for (int i = 0; i <= 50; i++) {
@@ -216,7 +225,8 @@ START_TEST(edges)
         add(&e, d, 1);
         add(&coarse, d, 1);
     }
-    const double up = pi_bet_upper(&e, 0.05), wide = pi_bet_upper(&coarse, 0.05), lo = pi_bet_lower(&e, 0.05), deep = pi_bet_lower(&coarse, 0.05);
+    const double up = pi_bet_upper(&e, 0.05), wide = pi_bet_upper(&coarse, 0.05), lo = pi_bet_lower(&e, 0.05),
+        deep = pi_bet_lower(&coarse, 0.05);
     h_expect(wide > up && wide < up + 2.1 / PI_LATTICE, "upper: lattice %.9g, exact %.9g", wide, up);
     h_expect(deep < lo && deep > lo - 2.1 / PI_LATTICE, "lower: lattice %.9g, exact %.9g", deep, lo);
     pi_evidence_free(A, &e);
@@ -232,11 +242,13 @@ START_TEST(ends)
     add(&e, -0.01, 1);
     h_expect(pi_bet_upper(&e, 0.05) > 0.8, "one sample says little: %g", pi_bet_upper(&e, 0.05));
     add(&e, -0.01, 100000);
-    h_expect(pi_bet_lower(&e, 0.05) == -0.01 && pi_bet_upper(&e, 0.05) < -0.0099 && pi_bet_upper(&e, 0.05) > -0.01, "all at the low end: %g",
+    h_expect(pi_bet_lower(&e, 0.05) == -0.01 && pi_bet_upper(&e, 0.05) < -0.0099 && pi_bet_upper(&e, 0.05) > -0.01,
+        "all at the low end: %g",
              pi_bet_upper(&e, 0.05));
     e.atoms[0].count = 0;
     e.atoms[1].count = e.count = 100000;
-    h_expect(pi_bet_upper(&e, 0.05) == 0.99 && pi_bet_lower(&e, 0.05) > 0.9899 && pi_bet_p_below(&e) < 1e-12, "all at the high end");
+    h_expect(pi_bet_upper(&e, 0.05) == 0.99 && pi_bet_lower(&e, 0.05) > 0.9899 && pi_bet_p_below(&e) < 1e-12,
+        "all at the high end");
     pi_evidence_free(A, &e);
     e = exact((double[]){ -0.5 }, 1);           /* d has one value only */
     add(&e, -0.5, 10);

@@ -45,7 +45,8 @@ START_TEST(closed_form)
                     const double up = pi_score_upper(&e, alpha), lo = pi_score_lower(&e, alpha);
                     const double want = b == ns[i] ? 1 : tango_upper((double)b, (double)c, (double)ns[i], z);
                     const double least = c == ns[i] ? -1 : -tango_upper((double)c, (double)b, (double)ns[i], z);
-                    h_expect(fabs(up - want) < 1e-9 && fabs(lo - least) < 1e-9, "b %d, c %d, n %d: %.12g to %.12g, not %.12g to %.12g",
+                    h_expect(fabs(up - want) < 1e-9 && fabs(lo - least) < 1e-9,
+                        "b %d, c %d, n %d: %.12g to %.12g, not %.12g to %.12g",
                              (int)b, (int)c, (int)ns[i], lo, up, least, want);
                     pi_evidence_free(A, &e);
                 }
@@ -74,7 +75,8 @@ START_TEST(wilson)
             const double middle = (p + k / 2) / (1 + k), half = z * sqrt(p * (1 - p) / n + k / (4 * n)) / (1 + k);
             const double want = x == n ? 1 : middle + half, least = x == 0 ? 0 : middle - half;
             h_expect(fabs(pi_score_upper(&e, 0.05) - want) < 1e-9 && fabs(pi_score_lower(&e, 0.05) - least) < 1e-9,
-                     "%d of %d: %.12g to %.12g, not %.12g to %.12g", x, n, pi_score_lower(&e, 0.05), pi_score_upper(&e, 0.05), least, want);
+                     "%d of %d: %.12g to %.12g, not %.12g to %.12g", x, n, pi_score_lower(&e, 0.05), pi_score_upper(&e, 0.05),
+                         least, want);
             pi_evidence_free(A, &e);
         }
     h_finish();
@@ -85,7 +87,8 @@ END_TEST
 static double likelihood(const double *d, const uint64_t *c, double u, double v, double m, double *variance)
 {
     /* masses u, v of the first two; the others from sum 1 and mean m */
-    const double rest = 1 - u - v, p3 = (m - u * d[0] - v * d[1] - rest * d[2]) / (d[3] - d[2]), p2 = rest - p3, p[4] = { u, v, p2, p3 };
+    const double rest = 1 - u - v, p3 = (m - u * d[0] - v * d[1] - rest * d[2]) / (d[3] - d[2]), p2 = rest - p3,
+        p[4] = { u, v, p2, p3 };
     double sum = 0;
     *variance = 0;
     for (int i = 0; i < 4; i++) {
@@ -111,7 +114,8 @@ START_TEST(four_values)
             }
         for (step = 1e-3; step > 1e-9; step *= 0.7)
             for (int k = 0; k < 60; k++) {
-                const double x = u + step * (double)h_unit() * (k % 2), y = v + step * (double)h_unit(), l = likelihood(d, c, x < 0 ? 0 : x, y, up, &other);
+                const double x = u + step * (double)h_unit() * (k % 2), y = v + step * (double)h_unit(),
+                    l = likelihood(d, c, x < 0 ? 0 : x, y, up, &other);
                 if (l >= best) best = l, u = x < 0 ? 0 : x, v = y, variance = other;
             }
         likelihood(d, c, u, v, up, &variance);
@@ -129,9 +133,11 @@ START_TEST(normal)
         const double z = i / 10.0 * (i % 7 ? 0.3 : 1), want = erfc(z / M_SQRT2) / 2;
         h_expect(fabs(pi_normal_tail(z) - want) <= 1e-12 * want, "tail(%g) = %.15g, not %.15g", z, pi_normal_tail(z), want);
     }
-    static const struct { double p, z; } q[] = { { 0.95, 1.6448536269514722 }, { 0.975, 1.9599639845400545 }, { 0.8, 0.8416212335729143 },
+    static const struct { double p, z; } q[] = { { 0.95, 1.6448536269514722 }, { 0.975, 1.9599639845400545 },
+        { 0.8, 0.8416212335729143 },
         { 0.5, 0 }, { 0.001, -3.0902323061678132 }, { 1e-10, -6.361340902404056 } };
-    for (size_t i = 0; i < 6; i++) h_expect(fabs(pi_normal_quantile(q[i].p) - q[i].z) < 1e-12, "quantile(%g) = %.15g", q[i].p, pi_normal_quantile(q[i].p));
+    for (size_t i = 0; i < 6; i++) h_expect(fabs(pi_normal_quantile(q[i].p) - q[i].z) < 1e-12, "quantile(%g) = %.15g", q[i].p,
+        pi_normal_quantile(q[i].p));
     h_expect(pi_normal_tail(-INFINITY) == 1 && pi_normal_tail(INFINITY) == 0, "ends");
     h_finish();
 }
@@ -143,13 +149,16 @@ START_TEST(ends)
     h_expect(pi_score_upper(&e, 0.05) == 1 && pi_score_lower(&e, 0.05) == -1 && pi_score_p_below(&e) == 1, "nothing seen");
     pi_evidence_free(A, &e);
     e = paired(10, 0, 10);
-    h_expect(pi_score_upper(&e, 0.05) == 1 && pi_score_lower(&e, 0.05) > 0.4 && pi_score_p_below(&e) < 1e-3, "all lost: %g", pi_score_lower(&e, 0.05));
+    h_expect(pi_score_upper(&e, 0.05) == 1 && pi_score_lower(&e, 0.05) > 0.4 && pi_score_p_below(&e) < 1e-3, "all lost: %g",
+        pi_score_lower(&e, 0.05));
     pi_evidence_free(A, &e);
     for (int lost = 0; lost < 40; lost++) {     /* a bound is <= 0 exactly where p of the mirror says so */
         e = exact((double[]){ -1.01, -0.01, 0.99 }, (uint64_t[]){ 7, 1000, (uint64_t)lost }, 3);
         struct pi_evidence m = exact((double[]){ 1.01, 0.01, -0.99 }, (uint64_t[]){ 7, 1000, (uint64_t)lost }, 3);
-        h_expect((pi_score_upper(&e, 0.05) <= 0) == (pi_score_p_below(&m) <= 0.05), "%d lost: %g, %g", lost, pi_score_upper(&e, 0.05), pi_score_p_below(&m));
-        h_expect((pi_score_lower(&e, 0.05) >= 0) == (pi_score_p_below(&e) <= 0.05), "%d lost: %g, %g", lost, pi_score_lower(&e, 0.05), pi_score_p_below(&e));
+        h_expect((pi_score_upper(&e, 0.05) <= 0) == (pi_score_p_below(&m) <= 0.05), "%d lost: %g, %g", lost,
+            pi_score_upper(&e, 0.05), pi_score_p_below(&m));
+        h_expect((pi_score_lower(&e, 0.05) >= 0) == (pi_score_p_below(&e) <= 0.05), "%d lost: %g, %g", lost,
+            pi_score_lower(&e, 0.05), pi_score_p_below(&e));
         pi_evidence_free(A, &e);
         pi_evidence_free(A, &m);
     }

@@ -19,23 +19,12 @@ static void put(struct json *j, const char *s, size_t n)
 }
 static void puts_(struct json *j, const char *s) { put(j, s, strlen(s)); }
 
-/* Length of the well-formed UTF-8 character at s, 0: none. */
-static size_t character(const unsigned char *s)
-{
-    if (s[0] < 0x80) return 1;
-    const size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
-    for (size_t i = 1; i < n; i++) if ((s[i] & 0xc0) != 0x80) return 0;
-    if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f))) return 0;
-    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))) return 0;
-    return n;
-}
-
 static void quote(struct json *j, const char *text)
 {
     char escape[8];
     puts_(j, "\"");
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        const size_t n = character(s);
+        const size_t n = utf8_length(s);
         if (!n) puts_(j, "\\ufffd");                /* not UTF-8: JSON has no other words */
         else if (*s == '"' || *s == '\\') { escape[0] = '\\'; escape[1] = (char)*s; put(j, escape, 2); }
         else if (*s < 0x20 || *s == 0x7f) { snprintf(escape, sizeof escape, "\\u%04x", *s); puts_(j, escape); }

@@ -14,6 +14,10 @@ double pi_bet_against_below(const struct pi_evidence *e, double m);
 /* One-sided at confidence 1 - alpha: E[d] < upper, E[d] > lower; the bounds of d where nothing is excluded. */
 double pi_bet_upper(const struct pi_evidence *e, double alpha);
 double pi_bet_lower(const struct pi_evidence *e, double alpha);
+/* The bets: fraction j, and the log of the mixture of bets whose log wealth is g[j]. */
+enum { PI_BETS = 14 };
+double pi_bet_fraction(int j);
+double pi_bet_mix(const double *g);
 /* p-value of H0: E[d] <= 0 ("within budget") for Holm: 1 / wealth, at most 1. */
 double pi_bet_p_below(const struct pi_evidence *e);
 #endif

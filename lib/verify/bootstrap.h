@@ -5,7 +5,7 @@
 #define PI_VERIFY_BOOTSTRAP_H
 #include "evidence.h"
 
-enum { PI_REPLICATES = 1000 };
+enum { PI_REPLICATES = 1000, PI_BOOT_LEAST = 30 };     /* fewer units than that bound nothing                         */
 unsigned pi_poisson(uint64_t id, unsigned replicate);
 
 /* Mean of an unbounded d: studentized (bootstrap-t). */
@@ -24,10 +24,12 @@ enum pi_set_metric { PI_SET_F1, PI_SET_AUC };
 struct pi_boot_set;
 int pi_boot_set_new(const struct pi_allocator *a, enum pi_set_metric metric, struct pi_boot_set **b, struct precinfer_error *err);
 /* F1: scores are 0 or 1, the predictions. */
-int pi_boot_set_add(struct pi_boot_set *b, uint64_t id, int positive, double reference, double candidate, struct precinfer_error *err);
+int pi_boot_set_add(struct pi_boot_set *b, uint64_t id, int positive, double reference, double candidate,
+    struct precinfer_error *err);
 int pi_boot_set_merge(struct pi_boot_set *into, const struct pi_boot_set *from, struct precinfer_error *err);
 /* Point values (NAN where there is no positive or no negative), bounds of the contrast, p of H0: contrast <= 0. */
 struct pi_set_result { double reference, candidate, estimate, lower, upper, p_below, sd; };
-int pi_boot_set_result(const struct pi_boot_set *b, double a, double c, double alpha, struct pi_set_result *r, struct precinfer_error *err);
+int pi_boot_set_result(const struct pi_boot_set *b, double a, double c, double alpha, struct pi_set_result *r,
+    struct precinfer_error *err);
 void pi_boot_set_free(struct pi_boot_set *b);
 #endif

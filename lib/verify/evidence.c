@@ -28,7 +28,8 @@ static int grow(const struct pi_allocator *a, struct pi_evidence *e, struct prec
     return 0;
 }
 /* Where the atom with these edges stands, made if it is not there. */
-static int place(const struct pi_allocator *a, struct pi_evidence *e, double low, double high, size_t *at, struct precinfer_error *err)
+static int place(const struct pi_allocator *a, struct pi_evidence *e, double low, double high, size_t *at,
+    struct precinfer_error *err)
 {
     const size_t i = *at = find(e, low);
     if (i < e->n && e->atoms[i].low == low) return 0;
@@ -39,7 +40,8 @@ static int place(const struct pi_allocator *a, struct pi_evidence *e, double low
     return 0;
 }
 
-int pi_evidence_exact(const struct pi_allocator *a, struct pi_evidence *e, const double *values, size_t n, struct precinfer_error *err)
+int pi_evidence_exact(const struct pi_allocator *a, struct pi_evidence *e, const double *values, size_t n,
+    struct precinfer_error *err)
 {
     *e = (struct pi_evidence){ .exact = 1 };
     if (!n) return pi_fail(err, PRECINFER_INVALID, "evidence: d can have no value at all");
@@ -64,7 +66,8 @@ int pi_evidence_lattice(struct pi_evidence *e, double low, double high, struct p
         return pi_fail(err, PRECINFER_INVALID, "evidence: the bounds of d are no interval");
     /* a bin must be wider than the spacing of doubles there */
     const double most = high > -low ? high : -low;
-    if ((high - low) / PI_LATTICE < most * 1e-14) return pi_fail(err, PRECINFER_INVALID, "evidence: the bounds of d are too close");
+    if ((high - low) / PI_LATTICE < most * 1e-14) return pi_fail(err, PRECINFER_INVALID,
+        "evidence: the bounds of d are too close");
     return 0;
 }
 
@@ -104,7 +107,8 @@ int pi_evidence_add(const struct pi_allocator *a, struct pi_evidence *e, double 
     return 0;
 }
 
-int pi_evidence_merge(const struct pi_allocator *a, struct pi_evidence *into, const struct pi_evidence *from, struct precinfer_error *err)
+int pi_evidence_merge(const struct pi_allocator *a, struct pi_evidence *into, const struct pi_evidence *from,
+    struct precinfer_error *err)
 {
     if (into->exact != from->exact || into->low != from->low || into->high != from->high)
         return pi_fail(err, PRECINFER_INVALID, "evidence: two contrasts with other bounds do not merge");

@@ -18,11 +18,13 @@ struct pi_evidence {
     int exact;                          /* atoms are the only values that d can have                             */
 };
 /* exact: values[0 .. n-1] are all that d can be. */
-int pi_evidence_exact(const struct pi_allocator *a, struct pi_evidence *e, const double *values, size_t n, struct precinfer_error *err);
+int pi_evidence_exact(const struct pi_allocator *a, struct pi_evidence *e, const double *values, size_t n,
+    struct precinfer_error *err);
 /* low < high */
 int pi_evidence_lattice(struct pi_evidence *e, double low, double high, struct precinfer_error *err);
 int pi_evidence_add(const struct pi_allocator *a, struct pi_evidence *e, double d, uint64_t times, struct precinfer_error *err);
-int pi_evidence_merge(const struct pi_allocator *a, struct pi_evidence *into, const struct pi_evidence *from, struct precinfer_error *err);
+int pi_evidence_merge(const struct pi_allocator *a, struct pi_evidence *into, const struct pi_evidence *from,
+    struct precinfer_error *err);
 double pi_evidence_mean(const struct pi_evidence *e);           /* bins by their middle; 0 without any           */
 void pi_evidence_free(const struct pi_allocator *a, struct pi_evidence *e);
 #endif

@@ -170,6 +170,7 @@ static double cosine(const struct pi_sample *s, int *bad_reference)
         for (size_t i = 0; i < m; i++) { xx += x[i] * x[i]; yy += y[i] * y[i]; xy += x[i] * y[i]; }
     }
     *bad_reference = !(xx - xx == 0);
+    if (!(yy - yy == 0)) return NAN;
     if (xx == 0 || yy == 0) return xx == yy;
     const double c = xy / sqrt(xx) / sqrt(yy);
     return c > 1 ? 1 : c < -1 ? -1 : c;

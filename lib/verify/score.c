@@ -61,7 +61,8 @@ static double variance(const struct pi_evidence *e, double m)
     }
     const double t = at0 > 0 ? from : to;
     for (size_t i = 0; i < e->n; i++) {
-        const double x = e->atoms[i].low - m, p = e->atoms[i].count ? (double)e->atoms[i].count / (double)e->count / (1 + t * x) : 0;
+        const double x = e->atoms[i].low - m, p = e->atoms[i].count
+            ? (double)e->atoms[i].count / (double)e->count / (1 + t * x) : 0;
         mass += p;
         sum += p * x * x;
     }

@@ -6,6 +6,7 @@
 #include "../calib/stats.h"
 #include "../plan/session.h"
 #include "bounds.h"
+#include "gate.h"
 #include "report.h"
 
 enum { LAYER_SAMPLES = 64 };            /* layers are compared on the first samples: memory and time are bounded   */
@@ -22,6 +23,8 @@ struct verify {
     const char *judge;
     size_t total;
     struct pi_hash hash;
+    precinfer_gate *gate;               /* NULL: limits alone                                                    */
+    uint64_t *ids; unsigned char *skip; size_t room;        /* of one batch                                      */
     struct precinfer_error *err;
 };
 
@@ -48,10 +51,37 @@ static size_t top1(const struct precinfer_tensor *t, size_t sample, size_t each)
     return best;
 }
 
+/* Did anything that made the plan see this sample? */
 static int seen(const precinfer_plan *p, uint64_t hash)
 {
     const struct pi_sketch s = { .hashes = (uint64_t *)(uintptr_t)p->hashes, .n = p->nhashes };
     return pi_sketch_has(&s, hash);
+}
+
+static int room_for(struct verify *v, size_t samples)
+{
+    const struct pi_allocator *a = &v->r->ctx->alloc;
+    if (samples <= v->room) return 0;
+    pi_free(a, v->ids);
+    pi_free(a, v->skip);
+    v->room = 0;
+    v->ids = pi_calloc(a, samples, sizeof *v->ids);
+    v->skip = pi_calloc(a, samples, sizeof *v->skip);
+    if (!v->ids || !v->skip) return pi_no_memory(v->err, samples * sizeof *v->ids);
+    v->room = samples;
+    return 0;
+}
+
+/* What the gate gets of a batch; samples that the plan has seen are passed over by both. */
+static int to_gate(struct verify *v, const struct precinfer_batch *b, const struct precinfer_tensor *x, const struct precinfer_tensor *y)
+{
+    if (!v->gate) return 0;
+    const struct precinfer_judged j = { .samples = b->samples, .reference = *x, .candidate = *y, .labels = b->labels,
+                                        .target = b->target, .columns = b->columns, .ids = v->ids, .indexes = b->indexes };
+    const unsigned saved = pi_fp_enter();
+    const int status = pi_gate_add(v->gate, &j, v->skip, v->err);
+    pi_fp_leave(saved);
+    return status;
 }
 
 static int answers(struct verify *v, const struct precinfer_batch *b)
@@ -66,13 +96,16 @@ static int answers(struct verify *v, const struct precinfer_batch *b)
         return pi_fail(v->err, PRECINFER_INVALID, "output '%s' differs in shape or type between plan and reference", v->judge);
     if (!b->samples || n % b->samples)
         return pi_fail(v->err, PRECINFER_INVALID, "output '%s': %zu elements for %zu samples", v->judge, n, b->samples);
+    PI_TRY(room_for(v, b->samples));
     for (size_t i = 0; i < b->samples; i++) {
-        const uint64_t hash = pi_sample_hash(b, i);
+        const uint64_t hash = v->ids[i] = pi_sample_hash(b, i);
         pi_hash_add(&v->hash, &hash, sizeof hash);
         v->total++;
+        v->skip[i] = 0;
         if (seen(v->cand.plan, hash)) {
             r->overlap_samples++;
-            if (!v->policy->allow_overlap) continue;
+            v->skip[i] = !v->policy->allow_overlap;
+            if (v->skip[i]) continue;
         }
         const size_t a = top1(&x, i, n / b->samples), c = top1(&y, i, n / b->samples);
         r->samples++;
@@ -85,7 +118,7 @@ static int answers(struct verify *v, const struct precinfer_batch *b)
         r->lost += ra && !rc;
         r->gained += rc && !ra;
     }
-    return 0;
+    return to_gate(v, b, &x, &y);
 }
 
 static int layers(struct verify *v)
@@ -140,8 +173,6 @@ static enum precinfer_verdict word(int v) { return v > 0 ? PRECINFER_PASS : v < 
 static void judge_agreement(const struct precinfer_verify_options *p, struct precinfer_report_info *r)
 {
     const int64_t n = (int64_t)r->samples;
-    r->agreement_lower = n ? pi_cp_lower((int64_t)r->agreed, n, 0.05) : 0;
-    r->agreement_upper = n ? pi_cp_upper((int64_t)r->agreed, n, 0.05) : 1;
     if (!(p->min_agreement >= 0)) return;
     r->agreement_verdict = word(pi_agreement_verdict((int64_t)r->agreed, n, p->min_agreement));
     if (r->agreement_verdict == PRECINFER_UNDECIDED) r->needed_samples = pi_agreement_needed((int64_t)r->agreed, n,
@@ -150,11 +181,6 @@ static void judge_agreement(const struct precinfer_verify_options *p, struct pre
 static void judge_drop(const struct precinfer_verify_options *p, struct precinfer_report_info *r)
 {
     const int64_t n = (int64_t)r->samples, lost = (int64_t)r->lost, gained = (int64_t)r->gained;
-    if (n) {
-        r->drop = (double)(lost - gained) / (double)n;
-        r->drop_lower = pi_cp_lower(lost, n, 0.025) - pi_cp_upper(gained, n, 0.025);
-        r->drop_upper = pi_cp_upper(lost, n, 0.025) - pi_cp_lower(gained, n, 0.025);
-    }
     double limit = INFINITY;
     if (p->max_drop_points >= 0) limit = p->max_drop_points;
     if (p->max_drop_relative >= 0 && n) {
@@ -173,8 +199,7 @@ static void judge_drop(const struct precinfer_verify_options *p, struct precinfe
 /* Fail if one fails, else undecided if one is, else pass; without any limit there is no verdict. */
 static void judge(const struct precinfer_verify_options *p, struct precinfer_report_info *r)
 {
-    r->agreement_verdict = r->drop_verdict = PRECINFER_NO_LIMIT;
-    r->drop_limit = NAN;
+    pi_report_rates(r);
     judge_agreement(p, r);
     judge_drop(p, r);
     const enum precinfer_verdict a = r->agreement_verdict, d = r->drop_verdict;
@@ -183,10 +208,31 @@ static void judge(const struct precinfer_verify_options *p, struct precinfer_rep
     else r->verdict = a == PRECINFER_NO_LIMIT && d == PRECINFER_NO_LIMIT && !p->strict ? PRECINFER_NO_LIMIT : PRECINFER_PASS;
 }
 
+/* Limits and gate together. */
+static int judge_gate(struct verify *v)
+{
+    struct precinfer_report_info *r = &v->r->info;
+    if (!v->gate) return 0;
+    const unsigned saved = pi_fp_enter();
+    const int status = pi_gate_judge(v->gate, v->r, v->err);
+    pi_fp_leave(saved);
+    if (status) return status;
+    const enum precinfer_verdict a = r->verdict, b = v->r->gate_verdict;
+    const int64_t more = v->r->gate_needed;
+    r->ignored_samples = v->gate->ignored;
+    r->overlap_samples += v->gate->dropped;
+    if (a == PRECINFER_FAIL || b == PRECINFER_FAIL) r->verdict = PRECINFER_FAIL;
+    else if (a != PRECINFER_UNDECIDED) r->verdict = b;
+    if (more < 0 || r->needed_samples < 0) r->needed_samples = -1;
+    else if (more > r->needed_samples) r->needed_samples = more;
+    return 0;
+}
+
 static int overlap(const struct verify *v)
 {
     const struct precinfer_report_info *r = &v->r->info;
-    if (v->policy->allow_overlap || r->overlap_samples * 100 <= v->total) return 0;
+    const double most = v->gate ? v->gate->policy->rules.max_overlap : 0.01;
+    if (v->policy->allow_overlap || (double)r->overlap_samples <= most * (double)v->total) return 0;
     return pi_fail(v->err, PRECINFER_INVALID, "%zu of %zu samples were used for calibration: verify on other data, or allow the overlap (--allow-overlap)", r->overlap_samples, v->total);
 }
 
@@ -212,7 +258,7 @@ static int walk(struct verify *v, precinfer_next_batch *next, void *user)
     PI_TRY(overlap(v));
     PI_TRY(strict(v));
     judge(v->policy, &v->r->info);
-    return 0;
+    return judge_gate(v);
 }
 
 void precinfer_verify_defaults(struct precinfer_verify_options *p)
@@ -220,67 +266,82 @@ void precinfer_verify_defaults(struct precinfer_verify_options *p)
     *p = (struct precinfer_verify_options){ .size = sizeof *p, .min_agreement = -1, .max_drop_points = -1, .max_drop_relative = -1 };
 }
 
-void precinfer_report_free(precinfer_report *r)
+enum precinfer_status precinfer_report_limits(const precinfer_report *report, const struct precinfer_verify_options *limits,
+                                              struct precinfer_report_info *info, struct precinfer_error *err)
 {
-    if (!r) return;
-    precinfer_context *ctx = r->ctx;
-    pi_free(&ctx->alloc, r->layers);
-    pi_free(&ctx->alloc, r->breach);
-    pi_free(&ctx->alloc, r);
-    pi_context_release(ctx);
+    struct precinfer_verify_options o;
+    precinfer_verify_defaults(&o);
+    if (!report || !limits || !info) return pi_fail(err, PRECINFER_INVALID, "precinfer_report_limits: an argument is NULL");
+    if (!limits->size || limits->size > sizeof o)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_report_limits: the limits' size is %zu, not %zu", limits->size, sizeof o);
+    memcpy(&o, limits, limits->size);
+    if ((o.max_drop_points >= 0 || o.max_drop_relative >= 0) && !report->info.labelled)
+        return pi_fail(err, PRECINFER_INVALID, "a limit on the drop in accuracy needs labels");
+    *info = report->info;
+    info->agreement_verdict = info->drop_verdict = PRECINFER_NO_LIMIT;
+    info->drop_limit = NAN;
+    info->needed_samples = 0;
+    const unsigned saved = pi_fp_enter();
+    judge(&o, info);
+    pi_fp_leave(saved);
+    return PRECINFER_OK;
+}
+
+/* A gate of one's own, or one for the policy. */
+static int open_gate(struct verify *v)
+{
+    const struct precinfer_verify_options *o = v->policy;
+    if (o->gate) {
+        if (o->policy && precinfer_policy_hash(o->policy) != o->gate->policy_hash)
+            return pi_fail(v->err, PRECINFER_INVALID, "verify: the gate is one of another policy");
+        v->gate = o->gate;
+        return pi_gate_may_look(v->gate, v->err);
+    }
+    return o->policy ? (int)precinfer_gate_new(v->r->ctx, o->policy, &v->gate, v->err) : 0;
+}
+
+static int verify(struct verify *v, const precinfer_graph *reference, precinfer_next_batch *next, void *user)
+{
+    const precinfer_plan *plan = v->cand.plan;
+    precinfer_plan *ref = NULL;
+    v->r->info.layers = plan->nsteps;
+    v->r->layers = pi_calloc(&v->r->ctx->alloc, plan->nsteps + 1, sizeof *v->r->layers);
+    if (!v->r->layers) return pi_no_memory(v->err, plan->nsteps * sizeof *v->r->layers);
+    PI_TRY(open_gate(v));
+    v->judge = v->policy->judge ? v->policy->judge : v->gate && v->gate->policy->rules.judge ? v->gate->policy->rules.judge
+        : plan->g->values[plan->g->outputs[0]].name;
+    int status = (int)precinfer_compile(reference, NULL, NULL, &ref, v->err);
+    v->ref.plan = ref;
+    if (!status) {
+        status = walk(v, next, user);
+        if (status && v->gate && v->total) v->gate->broken = 1;     /* it has some of the samples                    */
+    }
+    precinfer_session_free(v->ref.fitted.s);
+    precinfer_session_free(v->cand.fitted.s);
+    precinfer_plan_free(ref);
+    return status;
 }
 
 enum precinfer_status precinfer_verify(const precinfer_plan *plan, const precinfer_graph *reference, precinfer_next_batch *next,
-                                       void *user,
-                                       const struct precinfer_verify_options *policy, precinfer_report **report, struct precinfer_error *err)
+                                       void *user, const struct precinfer_verify_options *options, precinfer_report **report,
+                                       struct precinfer_error *err)
 {
     if (!plan || !reference || !next || !report) return pi_fail(err, PRECINFER_INVALID, "verify: arguments must not be NULL");
-    struct precinfer_verify_options none;
-    precinfer_verify_defaults(&none);
-    struct verify v = { .cand.plan = plan, .policy = policy ? policy : &none, .err = err };
-    precinfer_plan *ref = NULL;
+    struct precinfer_verify_options o;
+    precinfer_verify_defaults(&o);
+    if (options && (!options->size || options->size > sizeof o))
+        return pi_fail(err, PRECINFER_INVALID, "verify: the options' size is %zu, not %zu", options->size, sizeof o);
+    if (options) memcpy(&o, options, options->size);
+    struct verify v = { .cand.plan = plan, .policy = &o, .err = err };
+    precinfer_report *r;
     pi_hash_init(&v.hash);
-    precinfer_report *r = pi_calloc(&plan->ctx->alloc, 1, sizeof *r);
-    if (!r) return pi_no_memory(err, sizeof *r);
-    r->ctx = plan->ctx;
-    pi_context_retain(r->ctx);
+    PI_TRY(pi_report_create(plan->ctx, &r, err));
     v.r = r;
-    r->info.layers = plan->nsteps;
-    r->layers = pi_calloc(&plan->ctx->alloc, plan->nsteps + 1, sizeof *r->layers);
-    int status = r->layers ? (int)precinfer_compile(reference, NULL, NULL, &ref, err) : pi_no_memory(err,
-            plan->nsteps * sizeof *r->layers);
-    v.ref.plan = ref;
-    v.judge = v.policy->judge ? v.policy->judge : plan->g->values[plan->g->outputs[0]].name;
-    if (!status) status = walk(&v, next, user);
-    precinfer_session_free(v.ref.fitted.s);
-    precinfer_session_free(v.cand.fitted.s);
-    precinfer_plan_free(ref);
+    const int status = verify(&v, reference, next, user);
+    pi_free(&r->ctx->alloc, v.ids);
+    pi_free(&r->ctx->alloc, v.skip);
+    if (v.gate != o.gate) precinfer_gate_free(v.gate);
     if (status) { precinfer_report_free(r); return (enum precinfer_status)status; }
     *report = r;
     return PRECINFER_OK;
-}
-
-enum precinfer_status precinfer_report_info(const precinfer_report *r, struct precinfer_report_info *info)
-{
-    if (!r || !info) return PRECINFER_INVALID;
-    *info = r->info;
-    return PRECINFER_OK;
-}
-
-enum precinfer_status precinfer_report_layer(const precinfer_report *r, size_t i, struct precinfer_layer_error *error)
-{
-    if (!r || !error || i >= r->info.layers) return PRECINFER_INVALID;
-    const struct pi_layer_sum *l = &r->layers[i];
-    memset(error, 0, sizeof *error);
-    error->compared = l->count > 0;
-    error->max_abs = l->max_abs;
-    error->exact = l->count && l->noise == 0;
-    error->sqnr_db = error->exact || !l->count ? INFINITY : 4.3429448190325175 * (pi_math_log(l->signal) - pi_math_log(l->noise));    /* 10 / ln 10 */
-    return PRECINFER_OK;
-}
-
-const char *precinfer_verdict_string(enum precinfer_verdict v)
-{
-    static const char *const words[] = { "pass", "fail", "not enough samples", "no limit given" };
-    return (unsigned)v < 4 ? words[v] : "unknown";
 }
