@@ -80,7 +80,7 @@ $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
 # builds and runs that file alone.
-TEST_SRC := $(filter-out test/main.c test/exhaustive.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c test/simulate.c,$(wildcard test/*.c))
 T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
@@ -109,6 +109,14 @@ exhaustive: $(B)/exhaustive
 $(B)/exhaustive: $(B)/test/exhaustive.o $(B)/internal.a
 	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
 .PHONY: exhaustive
+# False passes, coverage and power of every bound of the gate by simulation; minutes. GATES=300: a smoke of seconds.
+SEED ?= 1
+GATES ?= 10000
+simulate: $(B)/simulate
+	$(B)/simulate --seed $(SEED) --gates $(GATES) $(SIMULATE)
+$(B)/simulate: $(B)/test/simulate.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS)
+.PHONY: simulate
 
 # ---------------------------------------------------------------- examples
 # Plain C99 against the public header and the static library alone. Each has to return 0.
