@@ -1,6 +1,7 @@
 /* precinfer_data_*, precinfer_npy_*, precinfer_array_free. */
 #include <string.h>
 #include "base/error.h"
+#include "format/arrays.h"
 #include "format/data_reader.h"
 #include "format/file.h"
 #include "format/map.h"
@@ -29,6 +30,13 @@ int precinfer_data_next(void *data, struct precinfer_batch *batch, struct precin
 void precinfer_data_rewind(precinfer_data *data) { if (data) pi_data_rewind(data); }
 
 size_t precinfer_data_samples(const precinfer_data *data) { return data ? pi_data_samples(data) : 0; }
+
+enum precinfer_status precinfer_data_info(const precinfer_data *data, struct precinfer_data_info *info)
+{
+    if (!data || !info) return PRECINFER_INVALID;
+    pi_data_info(data, info);
+    return PRECINFER_OK;
+}
 
 int precinfer_data_labelled(const precinfer_data *data) { return data ? pi_data_labelled(data) : 0; }
 
@@ -92,6 +100,34 @@ enum precinfer_status precinfer_npy_save(precinfer_context *context, const char 
     if (!status) status = pi_file_commit(&f, err);
     return status;
 }
+
+enum precinfer_status precinfer_arrays_open(precinfer_context *context, const char *path, precinfer_arrays **arrays,
+                                            struct precinfer_error *err)
+{
+    if (!context || !path || !arrays) return pi_fail(err, PRECINFER_INVALID, "precinfer_arrays_open: an argument is NULL");
+    return (enum precinfer_status)pi_arrays_new(context, path, arrays, err);
+}
+
+size_t precinfer_arrays_count(const precinfer_arrays *arrays) { return arrays ? pi_arrays_count(arrays) : 0; }
+
+enum precinfer_status precinfer_arrays_info(const precinfer_arrays *arrays, size_t i, const char **name,
+                                            struct precinfer_tensor *shape)
+{
+    if (!arrays || !name || !shape || i >= pi_arrays_count(arrays)) return PRECINFER_INVALID;
+    pi_arrays_info(arrays, i, name, shape);
+    return PRECINFER_OK;
+}
+
+enum precinfer_status precinfer_arrays_load(precinfer_arrays *arrays, size_t i, struct precinfer_tensor *array,
+                                            struct precinfer_error *err)
+{
+    if (!arrays || !array) return pi_fail(err, PRECINFER_INVALID, "precinfer_arrays_load: an argument is NULL");
+    if (i >= pi_arrays_count(arrays))
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_arrays_load: array %zu of %zu", i, pi_arrays_count(arrays));
+    return (enum precinfer_status)pi_arrays_load(arrays, i, array, err);
+}
+
+void precinfer_arrays_free(precinfer_arrays *arrays) { pi_arrays_free(arrays); }
 
 void precinfer_array_free(precinfer_context *context, struct precinfer_tensor *array)
 {

@@ -57,7 +57,7 @@ t 0 '^precinfer [0-9]' --version
 t 0 calibrate --help
 t 2 command
 t 2 nope nope
-for c in calibrate convert verify run explain inspect bench; do
+for c in calibrate convert verify run explain inspect bench promote; do
     t 0 "usage: precinfer $c" $c --help
     t 0 '^precinfer [0-9]' $c --version
     t 2 wants $c

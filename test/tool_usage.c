@@ -57,6 +57,23 @@ static const char *const wrong[] = {
     "T convert " MODEL " -o $DIR/p --precision f32 --verify " EVAL " --labels $DIGITS/calibration.npy",
     "T verify", "T verify " MODEL, "T verify " MODEL " --reference " MODEL " --data " EVAL,
         "T verify $DIR/none --reference " MODEL " --data " EVAL,
+    "T verify " MODEL " --candidate " EVAL, "T verify --candidate " EVAL, "T verify --candidate " EVAL " --reference $DIR/none.npy",
+        "T verify --candidate " EVAL " --reference " EVAL " --data " EVAL, "T verify --candidate " EVAL " --reference " EVAL " --divide 2",
+        "T verify --candidate " EVAL " --reference " EVAL " --runs 3", "T verify --candidate " EVAL " --reference " EVAL " --split 1,1,1",
+        "T verify $DIR/none --reference " MODEL " --data " EVAL " --map a=b",
+        "T verify --candidate " EVAL " --reference " EVAL " --continue $DIR/none",
+        "T verify --candidate " EVAL " --reference " EVAL " --policy $DIR/none",
+        "T verify --candidate " EVAL " --reference " EVAL " --policy preset:",
+        "T verify --candidate " EVAL " --reference " EVAL " --policy preset:../x",
+        "T verify --candidate " EVAL " --reference " EVAL " --max-drop 1pt", "T verify --candidate " EVAL " --reference " EVAL " --skip 899",
+    "T calibrate " MODEL " --data " EVAL " -o $DIR/s --split 50,50", "T calibrate " MODEL " --data " EVAL " -o $DIR/s --split 0,0,0",
+        "T calibrate " MODEL " --data " EVAL " -o $DIR/s --split 1,1,1,1", "T calibrate " MODEL " --data " EVAL " -o $DIR/s --split 0,1,1",
+        "T calibrate " MODEL " --data " EVAL " -o $DIR/s --split 50,-1,1", "T convert " MODEL " -o $DIR/p --precision f32 --split 1,1,1",
+        "T convert " MODEL " -o $DIR/p --precision f32 --policy preset:int8-nvidia", "T convert " MODEL " -o $DIR/p --precision f32 --html $DIR/h",
+    "T promote", "T promote " MODEL " --to $DIR", "T promote --to $DIR", "T promote --to $DIR --report $DIR/none",
+        "T promote " MODEL " --report $DIR/none --to $DIR", "T promote " MODEL " --report " MODEL " --to $DIR",
+        "T promote --rollback", "T promote --rollback --to $DIR", "T promote " MODEL " --rollback --to $DIR",
+        "T promote --rollback --to $DIR --report x",
     "T run", "T run " MODEL, "T run " MODEL " --input " EVAL, "T run " MODEL " --output $DIR/y.npy",
         "T run " MODEL " --input $DIR/none.npy --output $DIR/y.npy",
     "T run " MODEL " --input x=" EVAL " --output $DIR/y.npy", "T run " MODEL " --input image= --output $DIR/y.npy",
@@ -90,7 +107,7 @@ END_TEST
 
 START_TEST(help)
 {
-    static const char *const commands[] = { "calibrate", "convert", "verify", "run", "explain", "inspect", "bench" };
+    static const char *const commands[] = { "calibrate", "convert", "verify", "run", "explain", "inspect", "bench", "promote" };
     t_start();
     t_run(0, "T --version");
     h_expect(!strncmp(t_out, "precinfer ", 10) && strchr(t_out, '.'), "version: %s", t_out);

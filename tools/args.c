@@ -5,37 +5,52 @@
 #include <string.h>
 #include "tool.h"
 
-enum { ANY = CALIBRATE | CONVERT | VERIFY | RUN | EXPLAIN | INSPECT | BENCH, DATA = CALIBRATE | CONVERT | VERIFY | RUN,
-       GATED = CONVERT | VERIFY, TIMED = CONVERT | VERIFY | BENCH };
-enum how { PATH, TEXT, COUNT, FLAG, MANY, SHARE, DROP, PRECISIONS, NUMBER, NUMBERS, LAYOUT, HELP };
+enum { ANY = CALIBRATE | CONVERT | VERIFY | RUN | EXPLAIN | INSPECT | BENCH | DIFF | PROMOTE,
+       DATA = CALIBRATE | CONVERT | VERIFY | RUN | DIFF, GATED = CONVERT | VERIFY, TIMED = CONVERT | VERIFY | BENCH };
+enum how { PATH, TEXT, COUNT, FLAG, MANY, SHARE, DROP, PRECISIONS, NUMBER, NUMBERS, LAYOUT, SPLIT, HELP };
 struct option { const char *name; enum how how; unsigned commands; size_t at; unsigned bit; const char *value, *help; };
 #define AT(member) offsetof(struct options, member)
 
 static const struct option table[] = {
-    { "--data", PATH, CALIBRATE | VERIFY, AT(data), 0, "X",
+    { "--data", PATH, CALIBRATE | VERIFY | DIFF, AT(data), 0, "X",
       ".npy, .npz (keys are input names, `label`: labels) or a directory of either" },
     { "-o", PATH, CALIBRATE | CONVERT, AT(output), 0, "FILE", "where the result goes" },
     { "--precision", PRECISIONS, CONVERT | EXPLAIN | BENCH, AT(precisions), 0, "P",
       "f32, bf16 or int8; bench: several, separated by commas" },
     { "--recipe", PATH, CONVERT, AT(recipe), 0, "R.json", "instead of --precision: what each node computes in" },
-    { "--stats", PATH, CONVERT | EXPLAIN | BENCH, AT(stats), 0, "MODEL.stats", "what calibrate wrote" },
+    { "--stats", PATH, CONVERT | EXPLAIN | BENCH | DIFF, AT(stats), 0, "MODEL.stats", "what calibrate wrote" },
     { "--calibrate", PATH, CONVERT, AT(calibrate), 0, "X", "calibrate on this data now" },
-    { "--samples", COUNT, CALIBRATE | CONVERT, AT(samples), 0, "N", "calibrate on the first N samples" },
-    { "--recipe-out", PATH, CONVERT, AT(recipe_out), 0, "R.json", "write the recipe, whatever the verdict" },
+    { "--samples", COUNT, CALIBRATE | CONVERT | DIFF, AT(samples), 0, "N", "calibrate on (diff: compare on) the first N samples" },
+    { "--recipe-out", PATH, CONVERT | DIFF, AT(recipe_out), 0, "R.json", "write the recipe, whatever the verdict" },
+    { "--record", PATH, DIFF, AT(record), 0, "FILE", "write every tensor of the one plan or model that is given" },
+    { "--minimal-set", FLAG, DIFF, AT(minimal_set), 0, NULL,
+      "look for the fewest layers whose return to f32 meets the limits" },
     { "--strict", FLAG, CONVERT, AT(strict), 0, NULL, "fail if a layer with weights ran in another precision than asked" },
     { "--verify", PATH, CONVERT, AT(verify), 0, "X", "compare with the f32 model on this data" },
-    { "--reference", PATH, VERIFY, AT(reference), 0, "MODEL.onnx", "the f32 model" },
-    { "--labels", PATH, GATED, AT(labels), 0, "Y.npy", "integers, one a sample" },
-    { "--skip", COUNT, GATED, AT(skip), 0, "N", "leave out the first N samples of the data that is verified" },
-    { "--judge", TEXT, GATED, AT(judge), 0, "NAME", "the output that is judged (the first)" },
-    { "--min-agreement", SHARE, GATED, AT(min_agreement), 0, "A", "share of samples with the same top-1, 0 to 1" },
-    { "--max-drop", DROP, GATED, AT(drop_points), 0, "D",
+    { "--reference", PATH, VERIFY, AT(reference), 0, "MODEL.onnx", "the f32 model; with --candidate: its recorded outputs" },
+    { "--candidate", PATH, VERIFY, AT(candidate), 0, "X", "instead of a plan: outputs that any runtime recorded" },
+    { "--map", MANY, VERIFY, AT(maps), 0, "A=B", "the candidate's recorded output A is the reference's B" },
+    { "--labels", PATH, GATED | DIFF, AT(labels), 0, "Y",
+      ".npy (integers: classes; others: targets), .npz or .csv (label, target, columns), a row a sample" },
+    { "--policy", PATH, GATED | DIFF, AT(policy), 0, "P.json", "the budgets, or preset:NAME" },
+    { "--html", PATH, GATED, AT(html), 0, "R.html", "the report as one page that needs nothing else" },
+    { "--junit", PATH, GATED, AT(junit), 0, "R.xml", "the report as JUnit XML: a test case a budget and slice" },
+    { "--continue", PATH, VERIFY, AT(resume), 0, "R.json", "go on from this report of the same policy with new samples" },
+    { "--split", SPLIT, CALIBRATE | CONVERT | VERIFY | DIFF, AT(split), 0, "C,T,V",
+      "cut the data by hash: 50,25,25 calibrates on half, tunes and verifies on a quarter each" },
+    { "--skip", COUNT, GATED | DIFF, AT(skip), 0, "N", "leave out the first N samples of the data that is verified" },
+    { "--judge", TEXT, GATED | DIFF, AT(judge), 0, "NAME", "the output that is judged (the first)" },
+    { "--min-agreement", SHARE, GATED | DIFF, AT(min_agreement), 0, "A", "share of samples with the same top-1, 0 to 1" },
+    { "--max-drop", DROP, GATED | DIFF, AT(drop_points), 0, "D",
       "accuracy that may be lost: 0.5pt in points, 0.5%rel of the reference's" },
-    { "--allow-overlap", FLAG, GATED, AT(allow_overlap), 0, NULL, "count samples that calibration saw" },
+    { "--allow-overlap", FLAG, GATED | DIFF, AT(allow_overlap), 0, NULL, "count samples that calibration saw" },
     { "--keep-rejected", FLAG, CONVERT, AT(keep_rejected), 0, NULL, "write a plan that did not pass to OUT.rejected" },
     { "--input", MANY, RUN, AT(inputs), 0, "[NAME=]X.npy", "once an input; without NAME: the first not yet named" },
     { "--output", MANY, RUN, AT(outputs), 0, "[NAME=]Y.npy", "likewise" },
     { "--force", FLAG, RUN | BENCH, AT(force), 0, NULL, "take a plan that is marked as rejected" },
+    { "--report", PATH, PROMOTE, AT(report), 0, "R.json", "what verify said of this plan" },
+    { "--to", PATH, PROMOTE, AT(to), 0, "DIR", "where the versions lie" },
+    { "--rollback", FLAG, PROMOTE, AT(rollback), 0, NULL, "back to the version below" },
     { "--cpu", TEXT, EXPLAIN, AT(cpu), 0, "NAME", "speak for another CPU; `help` lists them" },
     { "--batch", COUNT, DATA | BENCH, AT(batch), 0, "N", "samples a run along the model's symbolic first dimension" },
     { "--runs", COUNT, TIMED, AT(runs), 0, "N", "of each latency (enough for a 2% interval on the median, at most 10 s)" },
@@ -56,21 +71,57 @@ enum { NTABLE = sizeof table / sizeof *table };
 /* ------------------------------------------------------------------------------------------------ help */
 
 static const struct { enum command command; const char *usage, *text; } pages[] = {
-    { CALIBRATE, "calibrate MODEL.onnx --data X [--samples N] -o MODEL.stats",
-      "Runs the f32 model over the data and records the range of every value." },
+    { CALIBRATE, "calibrate MODEL.onnx --data X [--samples N] [--split C,T,V] -o MODEL.stats",
+      "Runs the f32 model over the data and records the range of every value.\n"
+      "--split cuts one set in three by each sample's hash (its inputs as the model sees them), the same whatever the order;"
+      " calibrate takes\n"
+      "the first part, a search the second, verify the third. --samples and --skip count within the part." },
     { CONVERT, "convert MODEL.onnx -o OUT.precinfer --precision f32|bf16|int8 | --recipe R.json\n"
                "          [--stats MODEL.stats | --calibrate X [--samples N]] [--recipe-out R.json] [--strict]\n"
-               "          [--verify X [--labels Y.npy] [--skip N] [--judge NAME] [--min-agreement A] [--max-drop D]"
-               " [--allow-overlap]]\n"
-               "          [--keep-rejected]",
+               "          [--verify X [--labels Y] [--skip N] [--judge NAME] [--policy P.json] [--min-agreement A] [--max-drop D]\n"
+               "          [--allow-overlap] [--html R.html] [--junit R.xml]] [--split C,T,V] [--keep-rejected]",
       "Compiles a plan; with --verify compares it with the f32 model. OUT is written only when it passed (exit 0)." },
-    { VERIFY, "verify OUT.precinfer --reference MODEL.onnx --data X [--labels Y.npy] [--skip N] [--judge NAME]\n"
-              "          [--min-agreement A] [--max-drop D] [--allow-overlap]",
-      "Compares a plan with the f32 model.\n"
-      "The limits are judged by Clopper-Pearson bounds: agreement one-sided at 95%; drop by 97.5% bounds of the samples that"
-      " only one of the\n"
-      "two has right. They are bounds for one look at data whose size was not chosen by looking: do not add samples until it"
-      " passes." },
+    { VERIFY, "verify OUT.precinfer --reference MODEL.onnx --data X [--labels Y] [--policy P.json] [--continue R.json]\n"
+              "          [--split C,T,V] [--skip N] [--judge NAME] [--min-agreement A] [--max-drop D] [--allow-overlap]\n"
+              "          [--html R.html] [--junit R.xml]\n"
+              "       precinfer verify --candidate X.npz --reference Y.npz [--labels Y] [--map A=B ...] ...",
+      "Compares a plan with the f32 model, or what one runtime recorded with what another did: .npz (keys are output names),"
+      " .npy, or a\n"
+      "directory of .npy. There the key `label` may hold classes, `id` names samples, and keys that the policy's score and error"
+      " budgets\n"
+      "name hold a figure a sample.\n"
+      "A policy is judged by confidence sequences, which hold however often one looks: when samples are not enough, collect"
+      " more and\n"
+      "--continue; or by its own `n`, fixed beforehand. --min-agreement and --max-drop alone are judged by Clopper-Pearson"
+      " bounds: agreement\n"
+      "one-sided at 95%; drop by 97.5% bounds of the samples that only one of the two has right. They are bounds for one look"
+      " at data\n"
+      "whose size was not chosen by looking: do not add samples until it passes. Flags and policy together: all must hold." },
+    { DIFF, "diff A B --data X [--samples N] [--stats S] [--policy P.json | --min-agreement A | --max-drop D] [--labels Y]\n"
+            "          [--minimal-set [--recipe-out R.json]]\n"
+            "       precinfer diff A --data X --record FILE",
+      "Layer by layer: A (the candidate) against B (the reference), each a plan, a model (run in f32), a directory with one .npy"
+      " a tensor or a\n"
+      ".npz (named by the tensors), or a file that --record wrote, on another machine perhaps. Two recordings need no --data.\n"
+      "own: the error of this layer alone, its inputs exact; inherited: what comes in with them; excess: how much better the"
+      " layer would do\n"
+      "with ranges from --stats (else from the first 256 samples). The worst excess is to blame, not the worst layer: healthy"
+      " ones differ by\n"
+      "more than 10 dB. Exit 0 whatever differs; with limits the verdict's, as in verify.\n"
+      "--minimal-set needs limits, a plan and its model: every set it tries is compiled and verified over the data, which then"
+      " is no data to\n"
+      "verify on (verify refuses it); with --split it takes the second part." },
+    { PROMOTE, "promote OUT.precinfer --report R.json --to DIR\n"
+               "       precinfer promote --rollback --to DIR",
+      "Puts a plan that passed into DIR/<version>/ as model.precinfer with its report.json, and points the symbolic link"
+      " DIR/current at it.\n"
+      "The version is the next integer above any there, rolled back ones too. A report that failed is exit 1, one that was"
+      " undecided 3; one\n"
+      "without limits, of recorded outputs, or whose hashes are not the plan's is 2. --rollback points current at the version"
+      " below and\n"
+      "renames the one it leaves to <version>.rolled-back, so that servers that take the highest number go back too. What was"
+      " interrupted\n"
+      "is completed by the next promote or rollback: nobody ever sees half a version." },
     { RUN, "run MODEL.onnx|OUT.precinfer --input [NAME=]X.npy ... --output [NAME=]Y.npy ... [--batch N] [--force]",
       "Without --batch the arrays are one run, or one a fixed batch of the model." },
     { EXPLAIN, "explain MODEL.onnx|OUT.precinfer [--precision P] [--stats S] [--cpu NAME]",
@@ -169,6 +220,22 @@ static int read_drop(const char *flag, const char *s, struct options *o)
     return 0;
 }
 
+static int read_split(const char *flag, const char *s, struct options *o)
+{
+    for (int i = 0; i < 3; i++) {
+        const size_t n = strcspn(s, ",");
+        char text[16];
+        if (n >= sizeof text || !n || (i < 2) != (s[n] == ',')) return wrong(flag, s, "is not three numbers, as in 50,25,25");
+        memcpy(text, s, n);
+        text[n] = 0;
+        const int code = read_count(flag, text, &o->split[i]);
+        if (code) return code;
+        if (o->split[i] > 1000000) return wrong(flag, text, "is more than 1000000");
+        s += n + (i < 2);
+    }
+    return o->split[0] + o->split[1] + o->split[2] ? 0 : wrong(flag, "0,0,0", "leaves nothing");
+}
+
 static int read_precisions(const char *flag, const char *s, struct options *o)
 {
     for (o->nprecisions = 0;;) {
@@ -250,6 +317,7 @@ static int take(const struct option *t, const char *s, struct options *o)
                                                                 : "is no number");
         return *(double *)at >= 0 && *(double *)at <= 1 ? 0 : wrong(t->name, s, "is not within 0 and 1");
     case DROP: return read_drop(t->name, s, o);
+    case SPLIT: return read_split(t->name, s, o);
     case PRECISIONS: return read_precisions(t->name, s, o);
     case NUMBER: case NUMBERS: case LAYOUT: return read_preprocessing(t, s, o);
     }
@@ -327,7 +395,7 @@ int parse_options(enum command command, int argc, char **argv, struct options *o
     unsigned char seen[NTABLE] = { 0 };
     int only_files = 0, code = 0;
     *o = (struct options){ .command = command, .threads = 1, .min_agreement = -1, .drop_points = -1, .drop_relative = -1,
-                           .pre = { .divide = 1 } };
+                           .pre = { .divide = 1 }, .argc = argc, .argv = argv };
     for (int i = 0; i < argc; i++) if (!strcmp(argv[i], "--help")) { o->help = 1; return 0; }
     for (int i = 0; i < argc && !code; i++) {
         if (!only_files && !strcmp(argv[i], "--")) only_files = 1;
@@ -345,6 +413,7 @@ void free_options(struct options *o)
     free(o->inputs.items);
     free(o->outputs.items);
     free(o->shape_texts.items);
+    free(o->maps.items);
 }
 
 /* ------------------------------------------------------------------------------------------------ preprocessing */

@@ -28,11 +28,13 @@ static int check_usage(const struct options *o)
     if (o->samples && !o->calibrate) return fail(EXIT_USAGE, "option without use", "--samples", "there is no --calibrate");
     if (!o->recipe && o->precisions[0] == PRECINFER_PRECISION_INT8 && !o->stats && !o->calibrate)
         return fail(EXIT_USAGE, "statistics missing", "--precision int8", "it needs --stats MODEL.stats or --calibrate X");
+    if (!o->verify && !o->calibrate && o->split[0] + o->split[1] + o->split[2])
+        return fail(EXIT_USAGE, "option without use", "--split", "there is neither --calibrate nor --verify");
     if (o->verify) return 0;
     const char *alone = o->labels ? "--labels" : o->skip ? "--skip" : o->judge ? "--judge" : o->min_agreement >= 0
         ? "--min-agreement"
                       : o->drop_points >= 0 || o->drop_relative >= 0 ? "--max-drop" : o->allow_overlap ? "--allow-overlap"
-                          : o->runs ? "--runs" : NULL;
+                          : o->policy ? "--policy" : o->html ? "--html" : o->junit ? "--junit" : o->runs ? "--runs" : NULL;
     return alone ? fail(EXIT_USAGE, "option without use", alone, "there is no --verify") : 0;
 }
 
@@ -206,16 +208,13 @@ static int judge(const struct options *o, struct conversion *c)
 {
     const char *breach = breach_of(o, c);
     struct evaluation e = { .ctx = c->ctx, .model = &c->model, .candidate = c->plan, .model_path = c->model.path,
+                            .candidate_path = o->output, .data_path = o->verify, .pre = &c->pre, .stored = c->stored,
                             .breach = breach };
-    char why[300];
+    char why[700];
     int verdict = breach ? EXIT_FAILED : EXIT_PASS, code = 0;
     if (breach) snprintf(why, sizeof why, "--strict: layer '%s' did not run in the precision asked for", breach);
-    if (o->verify) {
-        const struct data_request r = { o->verify, o->labels, o->skip, 0, o->batch };
-        code = open_data(o, c->ctx, &c->model, &r, &c->pre, c->stored, &e.data);
-        if (!code) code = evaluate(o, &e, &verdict, why, sizeof why);
-        precinfer_data_free(e.data);
-    } else code = describe(o, c, breach);
+    if (o->verify) code = evaluate(o, &e, &verdict, why, sizeof why);
+    else code = describe(o, c, breach);
     if (!code && (!verdict || o->keep_rejected)) code = save(o, c, verdict != 0);
     if (code || !verdict) return code;
     return fail(verdict, verdict == EXIT_FAILED ? "the plan failed" : "not enough samples", o->output,
@@ -242,6 +241,8 @@ int run_convert(const struct options *o)
     if (!code) code = check_target(o->output);
     if (!code) code = check_target(o->recipe_out);
     if (!code) code = check_target(o->json);
+    if (!code) code = check_target(o->html);
+    if (!code) code = check_target(o->junit);
     if (!code) code = open_context(o, 1, &ctx);
     if (code) return code;
     code = convert(o, ctx);

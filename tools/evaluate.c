@@ -4,84 +4,98 @@
 #include <string.h>
 #include "tool.h"
 
-struct figures {
+/* What is open while one plan is judged. */
+struct judging {
+    const struct options *o;
+    const struct evaluation *e;
     precinfer_plan *reference;
-    precinfer_report *report;
-    struct precinfer_report_info r;
-    struct precinfer_plan_info p;
-    struct timing time[2];              /* f32, candidate                                                        */
-    struct precinfer_session_info memory[2];
-    size_t batch;
-    double *layer_ns;
-    size_t *order;                      /* layers, worst SQNR first                                              */
-    enum precinfer_verdict verdict;
+    precinfer_data *data;
+    struct labels labels;
+    struct feed feed;
+    struct gated gate;
+    struct findings f;
 };
-
-static const char bounds_note[] = "These are bounds for one look at data whose size was not chosen by looking.";
-static const char agreement_method[] = "Clopper-Pearson, 95%, one-sided";
-static const char drop_method[] = "Clopper-Pearson, 97.5% for the lost and for the gained";
 
 static int has_drop_limit(const struct options *o) { return o->drop_points >= 0 || o->drop_relative >= 0; }
 
 /* ------------------------------------------------------------------------------------------------ measuring */
 
-static int compare(const struct options *o, const struct evaluation *e, struct figures *f)
+static int compare(struct judging *j)
 {
+    const struct options *o = j->o;
+    struct findings *f = &j->f;
     struct precinfer_error err;
-    struct precinfer_verify_options policy;
+    struct precinfer_verify_options v;
     struct progress progress;
-    precinfer_verify_defaults(&policy);
-    policy.min_agreement = o->min_agreement;
-    policy.max_drop_points = o->drop_points;
-    policy.max_drop_relative = o->drop_relative;
-    policy.judge = o->judge;
-    policy.allow_overlap = o->allow_overlap;
-    policy.progress = progress_show;
-    policy.user = &progress;
-    progress_start(&progress, o, "verify", precinfer_data_samples(e->data));
-    const int status = precinfer_verify(e->candidate, e->model->graph, precinfer_data_next, e->data, &policy, &f->report, &err);
+    precinfer_verify_defaults(&v);
+    v.min_agreement = o->min_agreement;
+    v.max_drop_points = o->drop_points;
+    v.max_drop_relative = o->drop_relative;
+    v.judge = o->judge;
+    v.allow_overlap = o->allow_overlap;
+    v.progress = progress_show;
+    v.user = &progress;
+    v.policy = j->gate.policy;
+    v.gate = j->gate.gate;
+    progress_start(&progress, o, "verify", precinfer_data_samples(j->data));
+    const int status = precinfer_verify(j->e->candidate, j->e->model->graph, feed_next, &j->feed, &v, &f->report, &err);
     progress_end(&progress);
-    if (status) return fail_input(&err, "cannot verify", o->command == VERIFY ? o->data : o->verify);
+    if (status) return fail_input(&err, "cannot verify", j->e->data_path);
     precinfer_report_info(f->report, &f->r);
-    precinfer_plan_info(e->candidate, &f->p);
     f->verdict = f->r.verdict;
-    if (e->breach) f->verdict = PRECINFER_FAIL;
+    if (f->breach) f->verdict = PRECINFER_FAIL;
     else if (o->strict && f->verdict == PRECINFER_NO_LIMIT) f->verdict = PRECINFER_PASS;
     return 0;
 }
 
-/* Both plans on the first batch of the data. */
-static int latencies(const struct options *o, const struct evaluation *e, struct figures *f)
+/* Single runs, for a policy that asks for latencies. */
+static int hand_over(struct judging *j, double **times)
 {
+    struct precinfer_error err;
+    if (!precinfer_gate_latency(j->gate.gate, times[0], times[1], j->f.time[0].runs, &err)) return 0;
+    return fail_input(&err, "cannot judge latencies", j->o->policy);
+}
+
+/* Both plans on the first batch of the data. */
+static int latencies(struct judging *j)
+{
+    const struct options *o = j->o;
+    struct findings *f = &j->f;
     struct precinfer_batch batch;
     struct precinfer_error err;
     struct progress progress;
     precinfer_session *s[2] = { NULL, NULL };
-    precinfer_data_rewind(e->data);
-    if (precinfer_data_next(e->data, &batch, &err)) return fail_input(&err, "cannot read the data",
-                                                                      o->command == VERIFY ? o->data : o->verify);
+    double *times[2] = { NULL, NULL };
+    size_t least;
+    precinfer_data_rewind(j->data);
+    if (precinfer_data_next(j->data, &batch, &err)) return fail_input(&err, "cannot read the data", j->e->data_path);
     f->batch = batch.samples;
+    const int asked = latency_asked(j->gate.policy, &least);
     progress_start(&progress, o, "latency", 0);
     progress_show(&progress, NULL, 0, 0);
-    int code = session_for(f->reference, batch.inputs, batch.ninputs, 0, &s[0]);
-    if (!code) code = session_for(e->candidate, batch.inputs, batch.ninputs, 0, &s[1]);
-    if (!code) code = measure(s, 2, o->runs, f->time);
+    int code = session_for(j->reference, batch.inputs, batch.ninputs, 0, &s[0]);
+    if (!code) code = session_for(j->e->candidate, batch.inputs, batch.ninputs, 0, &s[1]);
+    if (!code) code = measure_runs(s, 2, o->runs, least, f->time, times);
     for (int i = 0; i < 2 && !code; i++) precinfer_session_info(s[i], &f->memory[i]);
     precinfer_session_free(s[0]);
     precinfer_session_free(s[1]);
-    if (!code) code = measure_layers(e->candidate, batch.inputs, batch.ninputs, o->runs, f->layer_ns, NULL);
+    if (!code) code = measure_layers(j->e->candidate, batch.inputs, batch.ninputs, o->runs, f->layer_ns, NULL);
     progress_end(&progress);
+    if (!code && asked) code = hand_over(j, times);
+    free(times[0]);
+    free(times[1]);
+    precinfer_data_rewind(j->data);
     return code;
 }
 
-static double rank_of(const struct figures *f, size_t i)
+static double rank_of(const struct findings *f, size_t i)
 {
     struct precinfer_layer_error x;
     precinfer_report_layer(f->report, i, &x);
     return !x.compared ? INFINITY : x.exact ? 1e300 : x.sqnr_db;
 }
 
-static void worst_first(struct figures *f)
+static void worst_first(struct findings *f)
 {
     for (size_t i = 0; i < f->p.layers; i++) {
         size_t k = i;
@@ -92,38 +106,10 @@ static void worst_first(struct figures *f)
 
 /* ------------------------------------------------------------------------------------------------ saying */
 
-static void say_accuracy(FILE *out, const struct options *o, const struct figures *f)
+static void say_speed(FILE *out, const struct options *o, const struct evaluation *e, const struct findings *f)
 {
-    const struct precinfer_report_info *r = &f->r;
-    const double n = r->samples ? (double)r->samples : 1;
-    const size_t all = r->samples + (o->allow_overlap ? 0 : r->overlap_samples);
-    fprintf(out, "%zu samples", r->samples);
-    if (r->overlap_samples) fprintf(out, ": %zu of %zu samples were used for calibration%s", r->overlap_samples, all,
-                                    o->allow_overlap ? " (allowed)" : " and dropped");
-    fputs("\n\n", out);
-    if (r->labelled) {
-        fprintf(out, "accuracy     f32 %.4f%%, candidate %.4f%% (lost %zu, gained %zu)\n", 100 * (double)r->right_reference / n,
-                100 * (double)r->right_candidate / n, r->lost, r->gained);
-        fprintf(out, "drop         %.4f points, within %.4f and %.4f (%s)", 100 * r->drop, 100 * r->drop_lower,
-                100 * r->drop_upper, drop_method);
-        if (r->drop_limit - r->drop_limit == 0) fprintf(out, "; limit %.4f: %s", 100 * r->drop_limit,
-                                                        precinfer_verdict_string(r->drop_verdict));
-        fputc('\n', out);
-    }
-    fprintf(out, "agreement    %.4f%% same top-1, at least %.4f%%, at most %.4f%% (%s)", 100 * (double)r->agreed / n,
-            100 * r->agreement_lower,
-            100 * r->agreement_upper, agreement_method);
-    if (o->min_agreement >= 0) fprintf(out, "; limit %.4f%%: %s", 100 * o->min_agreement,
-                                       precinfer_verdict_string(r->agreement_verdict));
-    fputc('\n', out);
-}
-
-static void say_speed(FILE *out, const struct options *o, const struct evaluation *e, const struct figures *f)
-{
-    struct precinfer_plan_info ref;
     struct table t;
     char a[4][32];
-    precinfer_plan_info(f->reference, &ref);
     fputc('\n', out);
     table_start(&t, "|>median|>p10|>p90|>p99|>runs|>weights|>workspace|>lower bound");
     for (int i = 0; i < 2; i++) {
@@ -134,7 +120,7 @@ static void say_speed(FILE *out, const struct options *o, const struct evaluatio
         table_cell(&t, "%s", time_text(x->p90, a[0]));
         table_cell(&t, "%s", x->p99 < 0 ? "-" : time_text(x->p99, a[0]));
         table_cell(&t, "%zu", x->runs);
-        table_cell(&t, "%s", bytes_text((double)(i ? f->p : ref).weights_bytes, a[0]));
+        table_cell(&t, "%s", bytes_text((double)f->weights[i], a[0]));
         table_cell(&t, "%s", bytes_text((double)f->memory[i].workspace_bytes, a[0]));
         table_cell(&t, "%s", bytes_text((double)f->memory[i].workspace_bound_bytes, a[0]));
     }
@@ -144,7 +130,7 @@ static void say_speed(FILE *out, const struct options *o, const struct evaluatio
             f->time[0].median / f->time[1].median);
 }
 
-static void say_layers(FILE *out, const struct evaluation *e, const struct figures *f)
+static void say_layers(FILE *out, const struct evaluation *e, const struct findings *f)
 {
     struct table t;
     char a[32];
@@ -168,14 +154,6 @@ static void say_layers(FILE *out, const struct evaluation *e, const struct figur
     table_print(&t, out);
 }
 
-static void say_needed(FILE *out, const struct figures *f)
-{
-    if (f->verdict != PRECINFER_UNDECIDED) return;
-    if (f->r.needed_samples > 0) fprintf(out, "about %lld samples would decide at the rates seen\n",
-                                         (long long)f->r.needed_samples);
-    else fputs("samples that would decide: none at this rate\n", out);
-}
-
 void say_strict(FILE *out, const struct options *o, const precinfer_plan *plan, const char *breach)
 {
     struct precinfer_plan_info p;
@@ -192,67 +170,28 @@ void say_strict(FILE *out, const struct options *o, const precinfer_plan *plan, 
     fputs(n ? "\n" : " none\n", out);
 }
 
-static int say(const struct options *o, const struct evaluation *e, const struct figures *f)
+static int say(const struct options *o, const struct evaluation *e, const struct findings *f)
 {
     FILE *out = text_out(o);
     char a[4][17];
     fprintf(out, "%s against %s\nmodel %s, recipe %s, plan %s, data %s\n", plan_precision(e->candidate), e->model_path,
             hash_text(f->p.model_hash, a[0]),
             hash_text(f->p.recipe_hash, a[1]), hash_text(f->p.plan_hash, a[2]), hash_text(f->r.data_hash, a[3]));
-    say_accuracy(out, o, f);
+    say_answers(out, f);
     say_speed(out, o, e, f);
     say_layers(out, e, f);
+    say_contrasts(out, f);
+    say_flips(out, f);
     fputc('\n', out);
     say_strict(out, o, e->candidate, e->breach);
-    say_needed(out, f);
-    fprintf(out, "verdict: %s", precinfer_verdict_string(f->verdict));
-    if (o->min_agreement >= 0 || has_drop_limit(o)) fprintf(out, " (method: Clopper-Pearson bounds)");
-    if (f->r.overlap_samples && o->allow_overlap) fprintf(out, "; %zu of %zu samples were used for calibration",
-                                                          f->r.overlap_samples, f->r.samples);
-    fprintf(out, "\n%s\n", bounds_note);
+    say_verdict(out, f);
     return flush_text(o);
 }
 
 /* ------------------------------------------------------------------------------------------------ JSON */
 
-static void json_answers(struct json *j, const struct options *o, const struct figures *f)
+static void json_speed(struct json *j, const struct options *o, const struct evaluation *e, const struct findings *f)
 {
-    const struct precinfer_report_info *r = &f->r;
-    const double n = r->samples ? (double)r->samples : 1;
-    json_size(j, "samples", r->samples);
-    json_size(j, "overlap_samples", r->overlap_samples);
-    if (r->labelled) {
-        json_open(j, "accuracy", '{');
-        json_number(j, "reference", (double)r->right_reference / n);
-        json_number(j, "candidate", (double)r->right_candidate / n);
-        json_size(j, "lost", r->lost);
-        json_size(j, "gained", r->gained);
-        json_close(j, '}');
-    }
-    json_open(j, "agreement", '{');
-    json_number(j, "share", (double)r->agreed / n);
-    json_number(j, "lower", r->agreement_lower);
-    json_number(j, "upper", r->agreement_upper);
-    if (o->min_agreement >= 0) json_number(j, "limit", o->min_agreement);
-    json_string(j, "method", agreement_method);
-    json_close(j, '}');
-    if (r->labelled) {
-        json_open(j, "drop", '{');
-        json_number(j, "points", 100 * r->drop);
-        json_number(j, "lower_points", 100 * r->drop_lower);
-        json_number(j, "upper_points", 100 * r->drop_upper);
-        if (r->drop_limit - r->drop_limit == 0) json_number(j, "limit_points", 100 * r->drop_limit);
-        json_string(j, "method", drop_method);
-        json_close(j, '}');
-    }
-    if (f->verdict == PRECINFER_UNDECIDED && r->needed_samples > 0) json_size(j, "needed_samples", (uint64_t)r->needed_samples);
-    else if (f->verdict == PRECINFER_UNDECIDED) json_null(j, "needed_samples");
-}
-
-static void json_speed(struct json *j, const struct options *o, const struct evaluation *e, const struct figures *f)
-{
-    struct precinfer_plan_info ref;
-    precinfer_plan_info(f->reference, &ref);
     json_open(j, "latency", '[');
     for (int i = 0; i < 2; i++) {
         json_open(j, NULL, '{');
@@ -267,7 +206,7 @@ static void json_speed(struct json *j, const struct options *o, const struct eva
     for (int i = 0; i < 2; i++) {
         json_open(j, NULL, '{');
         json_string(j, "precision", i ? plan_precision(e->candidate) : "f32");
-        json_size(j, "weights_bytes", i ? f->p.weights_bytes : ref.weights_bytes);
+        json_size(j, "weights_bytes", f->weights[i]);
         json_size(j, "workspace_bytes", f->memory[i].workspace_bytes);
         json_size(j, "workspace_bound_bytes", f->memory[i].workspace_bound_bytes);
         json_close(j, '}');
@@ -275,7 +214,7 @@ static void json_speed(struct json *j, const struct options *o, const struct eva
     json_close(j, ']');
 }
 
-static void json_layers(struct json *j, const struct evaluation *e, const struct figures *f)
+static void json_layers(struct json *j, const struct evaluation *e, const struct findings *f)
 {
     json_open(j, "layers", '[');
     for (size_t k = 0; k < f->p.layers; k++) {
@@ -297,7 +236,7 @@ static void json_layers(struct json *j, const struct evaluation *e, const struct
     json_close(j, ']');
 }
 
-static int write_json(const struct options *o, const struct evaluation *e, const struct figures *f)
+static int write_json(const struct options *o, const struct evaluation *e, const struct findings *f)
 {
     struct json j;
     if (!o->json) return 0;
@@ -307,58 +246,120 @@ static int write_json(const struct options *o, const struct evaluation *e, const
     json_hash(&j, "recipe_hash", f->p.recipe_hash);
     json_hash(&j, "plan_hash", f->p.plan_hash);
     json_hash(&j, "data_hash", f->r.data_hash);
-    json_answers(&j, o, f);
+    json_answers(&j, f);
     json_speed(&j, o, e, f);
     json_layers(&j, e, f);
     if (e->breach) json_string(&j, "breach", e->breach);
+    json_findings(&j, f);
     json_string(&j, "verdict", precinfer_verdict_string(f->verdict));
     return json_write(&j, e->ctx, o);
 }
 
 /* ------------------------------------------------------------------------------------------------ all of it */
 
-static int explain_verdict(const struct options *o, const struct evaluation *e, const struct figures *f, char *why, size_t room)
+/* A plain .npy of classes is the data reader's; everything else is a table of its own. */
+static int open_labels(struct judging *j, const char **plain)
 {
-    const struct precinfer_report_info *r = &f->r;
-    if (f->verdict == PRECINFER_UNDECIDED) {
-        if (r->needed_samples > 0) snprintf(why, room, "%zu samples do not decide; about %lld would at the rates seen",
-                                            r->samples, (long long)r->needed_samples);
-        else snprintf(why, room, "%zu samples do not decide, and at this rate no number of them would", r->samples);
-        return EXIT_UNDECIDED;
+    enum kind kind;
+    const char *path = j->o->labels;
+    const size_t n = path ? strlen(path) : 0;
+    *plain = NULL;
+    if (!path) return 0;
+    if (!j->o->policy && !(n > 4 && !strcmp(path + n - 4, ".csv"))) {
+        const int code = kind_of(path, &kind);
+        if (code) return code;
+        if (kind != KIND_NPZ) { *plain = path; return 0; }
     }
-    if (f->verdict != PRECINFER_FAIL) return EXIT_PASS;
-    if (e->breach) snprintf(why, room, "--strict: layer '%s' did not run in the precision asked for", e->breach);
-    else if (r->agreement_verdict == PRECINFER_FAIL)
-        snprintf(why, room, "agreement is at most %.4f, the limit is %.4f", r->agreement_upper, o->min_agreement);
-    else snprintf(why, room, "at least %.4f points of accuracy are lost, the limit is %.4f", 100 * r->drop_lower,
-                  100 * r->drop_limit);
-    return EXIT_FAILED;
+    return load_labels(j->e->ctx, path, &j->labels);
+}
+
+static int open_all(struct judging *j)
+{
+    struct precinfer_error err;
+    const struct options *o = j->o;
+    const char *plain;
+    int code = open_labels(j, &plain);
+    if (!code) code = gate_open(o, j->e->ctx, &j->gate);
+    j->f.policy = j->gate.policy;
+    j->f.looks = j->gate.past.looks;
+    j->f.nlooks = j->gate.past.past.looks;
+    if (!code) code = gate_fits(&j->gate, &j->f.p);
+    if (code) return code;
+    const struct data_request r = { j->e->data_path, plain, o->skip, 0, o->batch, PRECINFER_PART_VERIFY };
+    code = open_data(o, j->e->ctx, j->e->model, &r, j->e->pre, j->e->stored, &j->data);
+    if (!code) code = feed_open(j->data, j->labels.path ? &j->labels : NULL, j->gate.policy, &j->feed);
+    if (!code && has_drop_limit(o) && !precinfer_data_labelled(j->data) && !(j->labels.classes && j->labels.per_row == 1))
+        code = fail(EXIT_USAGE, "labels missing", "--max-drop", "a drop in accuracy needs --labels");
+    if (!code && precinfer_compile(j->e->model->graph, NULL, NULL, &j->reference, &err))
+        code = fail_input(&err, "cannot compile", j->e->model_path);
+    return code;
+}
+
+static int make_room(struct findings *f)
+{
+    f->layer_ns = need(f->p.layers, sizeof *f->layer_ns);
+    f->order = f->layer_ns ? need(f->p.layers, sizeof *f->order) : NULL;
+    return f->order ? 0 : EXIT_BROKEN;
+}
+
+static int write_pages(struct judging *j)
+{
+    struct picture *pictures = NULL;
+    size_t n = 0;
+    int code = j->o->html ? draw_flips(&j->f, j->data, &pictures, &n) : 0;
+    j->f.pictures = pictures;
+    j->f.npictures = n;
+    if (!code) code = write_html(&j->f);
+    if (!code) code = write_junit(&j->f);
+    free_pictures(pictures, n);
+    return code;
+}
+
+static const char *judged_output(const struct judging *j)
+{
+    struct precinfer_policy_rules rules = { 0 };
+    struct precinfer_io io;
+    if (j->o->judge) return j->o->judge;
+    if (j->gate.policy) precinfer_policy_rules_of(j->gate.policy, &rules);
+    return rules.judge || precinfer_plan_output_info(j->e->candidate, 0, &io) ? rules.judge : io.name;
+}
+
+static int judge(struct judging *j)
+{
+    struct precinfer_plan_info ref;
+    size_t least;
+    int code = open_all(j);
+    if (!code) code = make_room(&j->f);
+    if (code) return code;
+    precinfer_plan_info(j->reference, &ref);
+    j->f.weights[0] = ref.weights_bytes;
+    j->f.weights[1] = j->f.p.weights_bytes;
+    j->f.judged = judged_output(j);
+    const int first = latency_asked(j->gate.policy, &least);        /* the gate wants them before it reports */
+    if (first) code = latencies(j);
+    if (!code) code = compare(j);
+    if (!code && !first) code = latencies(j);
+    if (code) return code;
+    worst_first(&j->f);
+    code = say(j->o, j->e, &j->f);
+    if (!code) code = write_json(j->o, j->e, &j->f);
+    return code ? code : write_pages(j);
 }
 
 int evaluate(const struct options *o, const struct evaluation *e, int *verdict, char *why, size_t room)
 {
-    struct precinfer_error err;
-    struct figures f = { 0 };
-    if (has_drop_limit(o) && !precinfer_data_labelled(e->data))
-        return fail(EXIT_USAGE, "labels missing", "--max-drop", "a drop in accuracy needs --labels");
-    int code = precinfer_compile(e->model->graph, NULL, NULL, &f.reference, &err)
-        ? fail_input(&err, "cannot compile", e->model_path) : 0;
-    if (!code) code = compare(o, e, &f);
-    if (!code) {
-        f.layer_ns = need(f.p.layers, sizeof *f.layer_ns);
-        f.order = f.layer_ns ? need(f.p.layers, sizeof *f.order) : NULL;
-        if (!f.order) code = EXIT_BROKEN;
-    }
-    if (!code) code = latencies(o, e, &f);
-    if (!code) {
-        worst_first(&f);
-        code = say(o, e, &f);
-    }
-    if (!code) code = write_json(o, e, &f);
-    if (!code) *verdict = explain_verdict(o, e, &f, why, room);
-    free(f.layer_ns);
-    free(f.order);
-    precinfer_report_free(f.report);
-    precinfer_plan_free(f.reference);
+    struct judging j = { .o = o, .e = e, .f = { .ctx = e->ctx, .o = o, .candidate = e->candidate_path, .reference = e->model_path,
+                                                .breach = e->breach, .plan = e->candidate } };
+    precinfer_plan_info(e->candidate, &j.f.p);
+    const int code = judge(&j);
+    if (!code) *verdict = explain_verdict(&j.f, why, room);
+    free(j.f.layer_ns);
+    free(j.f.order);
+    precinfer_report_free(j.f.report);
+    precinfer_plan_free(j.reference);
+    feed_close(&j.feed);
+    precinfer_data_free(j.data);
+    gate_close(&j.gate);
+    free_labels(&j.labels);
     return code;
 }

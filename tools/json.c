@@ -19,23 +19,12 @@ static void put(struct json *j, const char *s, size_t n)
 }
 static void puts_(struct json *j, const char *s) { put(j, s, strlen(s)); }
 
-/* Length of the well-formed UTF-8 character at s, 0: none. */
-static size_t character(const unsigned char *s)
-{
-    if (s[0] < 0x80) return 1;
-    const size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
-    for (size_t i = 1; i < n; i++) if ((s[i] & 0xc0) != 0x80) return 0;
-    if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f))) return 0;
-    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))) return 0;
-    return n;
-}
-
 static void quote(struct json *j, const char *text)
 {
     char escape[8];
     puts_(j, "\"");
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        const size_t n = character(s);
+        const size_t n = utf8_length(s);
         if (!n) puts_(j, "\\ufffd");                /* not UTF-8: JSON has no other words */
         else if (*s == '"' || *s == '\\') { escape[0] = '\\'; escape[1] = (char)*s; put(j, escape, 2); }
         else if (*s < 0x20 || *s == 0x7f) { snprintf(escape, sizeof escape, "\\u%04x", *s); puts_(j, escape); }
@@ -87,17 +76,9 @@ void json_hash(struct json *j, const char *key, uint64_t hash) { char s[17]; jso
 
 void json_number(struct json *j, const char *key, double x)
 {
-    char s[40] = "null";
+    char s[40];
     key_of(j, key);
-    const int finite = x - x == 0;
-    if (finite)
-        for (int digits = 1; digits <= 17; digits++) {
-            snprintf(s, sizeof s, "%.*g", digits, x);
-            if (strtod(s, NULL) == x) break;
-        }
-    /* 2.3206e+05 is 232060: exponents are for what has no plain form */
-    if (finite && x < 1e15 && x > -1e15 && strchr(s, 'e') && x == (double)(int64_t)x) snprintf(s, sizeof s, "%lld", (long long)x);
-    puts_(j, s);
+    puts_(j, shortest_text(x, s, sizeof s));
 }
 
 /* Open dimensions by their name, or null. */
@@ -125,12 +106,6 @@ void json_pre(struct json *j, const char *key, const struct precinfer_preprocess
     }
     json_string(j, "layout", layouts[(unsigned)p->layout % 3]);
     json_close(j, '}');
-}
-
-static const char *command_name(enum command c)
-{
-    return c == CALIBRATE ? "calibrate" : c == CONVERT ? "convert" : c == VERIFY ? "verify" : c == RUN ? "run"
-         : c == EXPLAIN ? "explain" : c == INSPECT ? "inspect" : "bench";
 }
 
 void json_begin(struct json *j, const struct options *o)

@@ -80,7 +80,8 @@ int kind_of(const char *path, enum kind *kind)
     close(fd);
     size_t text = n >= 3 && !memcmp(head, "\xef\xbb\xbf", 3) ? 3 : 0;
     while (text < n && strchr(" \t\r\n", head[text]) && head[text]) text++;
-    if (n >= 12 && !memcmp(head, "PRECINF\n", 8)) *kind = !memcmp(head + 8, "PLAN", 4) ? KIND_PLAN : KIND_STATS;
+    if (n >= 12 && !memcmp(head, "PRECINF\n", 8)) *kind = !memcmp(head + 8, "PLAN", 4) ? KIND_PLAN
+        : !memcmp(head + 8, "TRAC", 4) ? KIND_TRACE : KIND_STATS;
     else if (n >= 6 && !memcmp(head, "\x93NUMPY", 6)) *kind = KIND_NPY;
     else if (n >= 4 && !memcmp(head, "PK\3\4", 4)) *kind = KIND_NPZ;
     else if (text < n && head[text] == '{') *kind = KIND_RECIPE;
@@ -90,7 +91,8 @@ int kind_of(const char *path, enum kind *kind)
 
 static const char *kind_name(enum kind kind)
 {
-    static const char *const names[] = { "a model", "a plan", "a statistics file", "a recipe", "an array", "a .npz archive" };
+    static const char *const names[] = { "a model", "a plan", "a statistics file", "a recipe", "an array", "a .npz archive",
+                                         "a recording" };
     return names[kind];
 }
 
@@ -171,6 +173,15 @@ const char *plan_precision(const precinfer_plan *plan)
 
 /* ------------------------------------------------------------------------------------------------ data */
 
+static void say_cut(const struct options *o, const precinfer_data *data, const char *path, enum precinfer_part part)
+{
+    static const char *const words[] = { "calibrate", "tune", "verify" };
+    struct precinfer_data_info info;
+    if (!(o->split[0] + o->split[1] + o->split[2]) || precinfer_data_info(data, &info)) return;
+    fprintf(text_out(o), "%s: %zu samples, cut by hash: calibrate %zu, tune %zu, verify %zu; this is %s\n", path, info.all,
+            info.parts[0], info.parts[1], info.parts[2], words[part]);
+}
+
 int open_data(const struct options *o, precinfer_context *ctx, const struct model *m, const struct data_request *r,
               const struct precinfer_preprocessing *pre, int stored, precinfer_data **data)
 {
@@ -181,10 +192,13 @@ int open_data(const struct options *o, precinfer_context *ctx, const struct mode
     for (size_t i = 0; i < n; i++) model_input(m, i, &io[i]);
     const struct precinfer_data_options d = {
         .size = sizeof d, .path = r->path, .labels = r->labels, .skip = r->skip, .samples = r->samples, .batch = r->batch,
-        .raw = o->raw, .preprocessing = pre->given ? pre : NULL, .preprocessing_stored = stored };
+        .raw = o->raw, .preprocessing = pre->given ? pre : NULL, .preprocessing_stored = stored,
+        .split = { o->split[0], o->split[1], o->split[2] }, .part = r->part };
     const int status = precinfer_data_open(ctx, io, n, &d, data, &err);
     free(io);
-    return status ? fail_input(&err, "cannot use the data", r->path) : 0;
+    if (status) return fail_input(&err, "cannot use the data", r->path);
+    say_cut(o, *data, r->path, r->part);
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ shapes */

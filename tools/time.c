@@ -58,7 +58,7 @@ static void summarize(struct series *s, size_t runs, struct timing *t)
     t->runs = runs;
 }
 
-static int rounds(precinfer_session *const *sessions, size_t n, size_t most, int fixed, struct series *s, size_t *runs)
+static int rounds(precinfer_session *const *sessions, size_t n, size_t most, size_t least, int fixed, struct series *s, size_t *runs)
 {
     const uint64_t start = now_ns();
     size_t look = 20;
@@ -67,8 +67,8 @@ static int rounds(precinfer_session *const *sessions, size_t n, size_t most, int
         code = one_round(sessions, n, s, (*runs)++);
         if (fixed) continue;
         if (now_ns() - start > 10000000000u) break;
-        if (*runs < look) continue;
-        look += look / 4;
+        if (*runs < look || *runs < least) continue;
+        look = *runs + *runs / 4;
         size_t done = 0;
         while (done < n && settled(s[done].times, *runs, s[done].scratch)) done++;
         if (done == n) break;
@@ -76,9 +76,9 @@ static int rounds(precinfer_session *const *sessions, size_t n, size_t most, int
     return code;
 }
 
-int measure(precinfer_session *const *sessions, size_t n, size_t runs, struct timing *timings)
+int measure_runs(precinfer_session *const *sessions, size_t n, size_t runs, size_t least, struct timing *timings, double **times)
 {
-    const size_t most = runs ? runs : MOST_RUNS;
+    const size_t most = runs ? runs : MOST_RUNS > least ? MOST_RUNS : least;
     struct series *s = need(n, sizeof *s);
     int code = s ? 0 : EXIT_BROKEN;
     if (runs > 10000000) code = fail(EXIT_USAGE, "wrong value", "--runs", "%zu is more than 10000000", runs);
@@ -88,14 +88,21 @@ int measure(precinfer_session *const *sessions, size_t n, size_t runs, struct ti
         if (!s[i].scratch) code = EXIT_BROKEN;
     }
     size_t done = 0;
-    if (!code) code = rounds(sessions, n, most, runs != 0, s, &done);
+    if (!code) code = rounds(sessions, n, most, least, runs != 0, s, &done);
     for (size_t i = 0; i < n && s; i++) {
+        if (!code && times) memcpy(s[i].scratch, s[i].times, done * sizeof(double));    /* before they are sorted */
         if (!code) summarize(&s[i], done, &timings[i]);
+        if (times) times[i] = s[i].scratch;
+        else free(s[i].scratch);
         free(s[i].times);
-        free(s[i].scratch);
     }
     free(s);
     return code;
+}
+
+int measure(precinfer_session *const *sessions, size_t n, size_t runs, struct timing *timings)
+{
+    return measure_runs(sessions, n, runs, 0, timings, NULL);
 }
 
 int session_for(const precinfer_plan *plan, const struct precinfer_tensor *inputs, size_t ninputs, int profile,

@@ -4,11 +4,12 @@
 static int verify(const struct options *o, precinfer_context *ctx)
 {
     struct model plan = { 0 }, reference = { .path = o->reference };
-    struct evaluation e = { .ctx = ctx, .model = &reference, .model_path = o->reference };
+    struct evaluation e = { .ctx = ctx, .model = &reference, .model_path = o->reference,
+                            .candidate_path = o->files.n ? o->files.items[0] : NULL, .data_path = o->data };
     struct precinfer_preprocessing pre, in_file;
     struct precinfer_plan_info info;
-    char why[300];
-    int stored, verdict = 0, code = load_model(ctx, o->files.items[0], &plan);
+    char why[700];
+    int stored = 0, verdict = 0, code = load_model(ctx, o->files.items[0], &plan);
     if (!code && !plan.plan) code = fail(EXIT_USAGE, "cannot load the plan", o->files.items[0],
                                          "it is a model; verify takes a plan");
     if (!code) code = load_graph(ctx, o->reference, &reference.graph);
@@ -19,11 +20,10 @@ static int verify(const struct options *o, precinfer_context *ctx)
         in_file = model_preprocessing(&plan);
         code = resolve_preprocessing(o, &in_file, o->files.items[0], &pre, &stored);
     }
-    const struct data_request r = { o->data, o->labels, o->skip, 0, o->batch };
-    if (!code) code = open_data(o, ctx, &reference, &r, &pre, stored, &e.data);
     e.candidate = plan.plan;
+    e.pre = &pre;
+    e.stored = stored;
     if (!code) code = evaluate(o, &e, &verdict, why, sizeof why);
-    precinfer_data_free(e.data);
     if (!code && verdict) code = fail(verdict, verdict == EXIT_FAILED ? "the plan failed" : "not enough samples",
                                       o->files.items[0], "%s", why);
     free_model(&plan);
@@ -31,16 +31,26 @@ static int verify(const struct options *o, precinfer_context *ctx)
     return code;
 }
 
+static int check_usage(const struct options *o)
+{
+    if (o->candidate) return 0;
+    if (o->maps.n) return fail(EXIT_USAGE, "option without use", "--map", "there is no --candidate");
+    if (o->files.n != 1) return fail(EXIT_USAGE, "verify wants one plan", NULL, "%zu files are given (or --candidate X)", o->files.n);
+    if (!o->reference) return fail(EXIT_USAGE, "reference missing", "--reference", "a plan is verified against its f32 model");
+    if (!o->data) return fail(EXIT_USAGE, "data missing", "--data", "there is nothing to verify on");
+    return 0;
+}
+
 int run_verify(const struct options *o)
 {
     precinfer_context *ctx;
-    if (o->files.n != 1) return fail(EXIT_USAGE, "verify wants one plan", NULL, "%zu files are given", o->files.n);
-    if (!o->reference) return fail(EXIT_USAGE, "reference missing", "--reference", "a plan is verified against its f32 model");
-    if (!o->data) return fail(EXIT_USAGE, "data missing", "--data", "there is nothing to verify on");
-    int code = check_target(o->json);
+    int code = check_usage(o);
+    if (!code) code = check_target(o->json);
+    if (!code) code = check_target(o->html);
+    if (!code) code = check_target(o->junit);
     if (!code) code = open_context(o, 1, &ctx);
     if (code) return code;
-    code = verify(o, ctx);
+    code = o->candidate ? verify_recorded(o, ctx) : verify(o, ctx);
     close_context(ctx);
     return code;
 }

@@ -1,7 +1,8 @@
 /* precinfer_data: samples of one or many files as one sequence. One file is open at a time; what is kept of the others is
- * their path and their number of samples, so memory does not grow with the data. */
+ * their path and their number of samples, so memory does not grow with the data (a cut keeps the numbers of its samples). */
 #include <string.h>
 #include "../base/error.h"
+#include "../calib/stats.h"             /* pi_sample_hash                                                        */
 #include "../quant/recipe.h"            /* preprocessing                                                         */
 #include "data.h"
 #include "data_reader.h"
@@ -16,7 +17,8 @@ struct precinfer_data {
     int whole[PI_MAX_INPUTS], any_whole, fixed;
     struct pi_files files;
     size_t *start;                      /* sample numbers at which files begin; one more than there are files     */
-    size_t first, end, at, batch;
+    size_t *pick, picked, parts[3];     /* sample numbers of the part that is read; NULL: all of them             */
+    size_t first, end, at, batch;       /* the first three count in the part                                     */
     int labelled, raw;                  /* raw: some array is preprocessed                                        */
     struct pi_map label_map;            /* of --labels                                                           */
     struct pi_npy label_npy;
@@ -26,7 +28,8 @@ struct precinfer_data {
     unsigned char *buffer[PI_MAX_INPUTS];
     size_t room[PI_MAX_INPUTS];
     int64_t *labels;
-    size_t label_room;
+    uint64_t *indexes;
+    size_t label_room;                  /* of both                                                               */
 };
 
 /* ------------------------------------------------------------------------------------------------ the model */
@@ -152,7 +155,10 @@ static int open_labels(struct precinfer_data *d, const char *path, struct precin
 
 static int select_samples(struct precinfer_data *d, const struct precinfer_data_options *o, struct precinfer_error *err)
 {
-    const size_t all = d->start[d->files.n];
+    const size_t all = d->pick ? d->picked : d->start[d->files.n];
+    if (d->pick && !all)
+        return pi_fail(err, PRECINFER_INVALID, "%s: of %zu samples the cut leaves none in the part that is wanted", o->path,
+                       d->start[d->files.n]);
     if (o->skip > all || (o->skip && o->skip == all))
         return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples to skip, but there are %zu", o->path, o->skip, all);
     if (!all) return pi_fail(err, PRECINFER_INVALID, "%s: no samples", o->path);
@@ -162,11 +168,14 @@ static int select_samples(struct precinfer_data *d, const struct precinfer_data_
                        o->skip ? " after those skipped" : "");
     d->first = d->at = o->skip;
     d->end = o->samples ? o->skip + o->samples : all;
+    if (d->pick && d->fixed && !o->samples && d->end - d->first >= d->batch) d->end -= (d->end - d->first) % d->batch;
     if (d->fixed && (d->end - d->first) % d->batch)
         return pi_fail(err, PRECINFER_INVALID, "%s: %zu samples are no multiple of the model's fixed batch of %zu", o->path,
                        d->end - d->first, d->batch);
     return 0;
 }
+
+static int cut(struct precinfer_data *d, const struct precinfer_data_options *o, struct precinfer_error *err);
 
 static int set_up(struct precinfer_data *d, const struct precinfer_io *inputs, size_t ninputs,
                   const struct precinfer_data_options *o,
@@ -180,6 +189,7 @@ static int set_up(struct precinfer_data *d, const struct precinfer_io *inputs, s
     PI_TRY(pi_files_list(&d->arena, o->path, &d->files, err));
     PI_TRY(scan(d, o->labels != NULL, err));
     if (o->labels) PI_TRY(open_labels(d, o->labels, err));
+    PI_TRY(cut(d, o, err));
     return select_samples(d, o, err);
 }
 
@@ -206,6 +216,8 @@ void pi_data_free(precinfer_data *d)
     pi_map_close(&d->label_map);
     for (int i = 0; i < PI_MAX_INPUTS; i++) pi_free(&ctx->alloc, d->buffer[i]);
     pi_free(&ctx->alloc, d->labels);
+    pi_free(&ctx->alloc, d->indexes);
+    pi_free(&ctx->alloc, d->pick);
     pi_arena_free(&d->arena);
     pi_free(&ctx->alloc, d);
     pi_context_release(ctx);
@@ -213,6 +225,12 @@ void pi_data_free(precinfer_data *d)
 
 void pi_data_rewind(precinfer_data *d) { d->at = d->first; }
 size_t pi_data_samples(const precinfer_data *d) { return d->end - d->first; }
+void pi_data_info(const precinfer_data *d, struct precinfer_data_info *info)
+{
+    *info = (struct precinfer_data_info){ .samples = d->end - d->first, .all = d->start[d->files.n], .labelled = d->labelled,
+                                          .raw = d->raw };
+    memcpy(info->parts, d->parts, sizeof info->parts);
+}
 int pi_data_labelled(const precinfer_data *d) { return d->labelled; }
 int pi_data_raw(const precinfer_data *d) { return d->raw; }
 
@@ -257,11 +275,14 @@ static int make_room(struct precinfer_data *d, size_t want, struct precinfer_err
         if (!d->buffer[i]) return pi_no_memory(err, bytes);
         d->room[i] = bytes;
     }
-    if (!d->labelled || want <= d->label_room) return 0;
+    if (want <= d->label_room) return 0;
     pi_free(&d->ctx->alloc, d->labels);
+    pi_free(&d->ctx->alloc, d->indexes);
     d->label_room = 0;
+    d->indexes = NULL;
     d->labels = pi_calloc(&d->ctx->alloc, want, sizeof *d->labels);
-    if (!d->labels) return pi_no_memory(err, want * sizeof *d->labels);
+    if (d->labels) d->indexes = pi_calloc(&d->ctx->alloc, want, sizeof *d->indexes);
+    if (!d->indexes) return pi_no_memory(err, want * sizeof *d->labels);
     d->label_room = want;
     return 0;
 }
@@ -269,7 +290,8 @@ static int make_room(struct precinfer_data *d, size_t want, struct precinfer_err
 /* The batch's shape so far, of its first sample. */
 static void describe(const struct precinfer_data *d, struct precinfer_batch *b)
 {
-    *b = (struct precinfer_batch){ .ninputs = d->ninputs, .labels = d->labelled ? d->labels : NULL };
+    *b = (struct precinfer_batch){ .ninputs = d->ninputs, .labels = d->labelled ? d->labels : NULL,
+                                     .indexes = d->indexes };
     for (size_t i = 0; i < d->ninputs; i++) {
         b->inputs[i] = (struct precinfer_tensor){ .data = d->buffer[i], .dtype = d->inputs[i].dtype, .rank = d->inputs[i].rank };
         memcpy(b->inputs[i].dims, d->feed[i].dims, sizeof b->inputs[i].dims);
@@ -293,7 +315,7 @@ static int read_label(struct precinfer_data *d, size_t sample, size_t slot, stru
     return pi_fail(err, PRECINFER_INVALID, "the label of sample %zu is beyond 63 bits", sample);
 }
 
-static int read_sample(struct precinfer_data *d, size_t sample, size_t slot, struct precinfer_error *err)
+static int read_inputs(struct precinfer_data *d, size_t sample, size_t slot, struct precinfer_error *err)
 {
     const size_t inside = sample - d->start[d->part_index];
     for (size_t i = 0; i < d->ninputs; i++) {
@@ -302,6 +324,13 @@ static int read_sample(struct precinfer_data *d, size_t sample, size_t slot, str
                                           d->buffer[i] + (d->whole[i] ? 0 : slot * d->feed[i].bytes), err);
         if (status) return pi_prefix(err, status, "%s: input '%s'", d->files.paths[d->part_index], d->inputs[i].name);
     }
+    return 0;
+}
+
+static int read_sample(struct precinfer_data *d, size_t sample, size_t slot, struct precinfer_error *err)
+{
+    PI_TRY(read_inputs(d, sample, slot, err));
+    d->indexes[slot] = sample;
     return d->labelled ? read_label(d, sample, slot, err) : 0;
 }
 
@@ -310,7 +339,8 @@ static int fill(struct precinfer_data *d, struct precinfer_batch *b, struct prec
     const size_t left = d->end - d->at, want = left < d->batch ? left : d->batch;
     size_t n = 0, in = 0;
     for (; n < want; n++) {
-        PI_TRY(enter_sample(d, d->at + n, err));
+        const size_t sample = d->pick ? d->pick[d->at + n] : d->at + n;
+        PI_TRY(enter_sample(d, sample, err));
         if (!n) {
             PI_TRY(make_room(d, want, err));
             describe(d, b);
@@ -322,7 +352,7 @@ static int fill(struct precinfer_data *d, struct precinfer_batch *b, struct prec
             break;
         }
         in = d->part_index;
-        PI_TRY(read_sample(d, d->at + n, n, err));
+        PI_TRY(read_sample(d, sample, n, err));
     }
     for (size_t i = 0; i < d->ninputs; i++) if (!d->whole[i]) b->inputs[i].dims[0] = (int64_t)n;
     b->samples = n;
@@ -335,6 +365,52 @@ int pi_data_next(precinfer_data *d, struct precinfer_batch *batch, struct precin
     if (d->at == d->end) { *batch = (struct precinfer_batch){ .ninputs = d->ninputs }; return 0; }
     const unsigned saved = pi_fp_enter();
     const int status = fill(d, batch, err);
+    pi_fp_leave(saved);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------ the cut */
+
+/* The part of a sample: its hash, mixed once more, falls into one of three intervals. Bootstraps draw from the same hash. */
+static int part_of(uint64_t hash, const size_t *split)
+{
+    uint64_t z = hash ^ 0x73706c6974206f66u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z = (z ^ z >> 31) >> 32;
+    const uint64_t at = z * (split[0] + split[1] + split[2]) >> 32;
+    return at < split[0] ? 0 : at < split[0] + split[1] ? 1 : 2;
+}
+
+static int cut_samples(struct precinfer_data *d, const struct precinfer_data_options *o, struct precinfer_error *err)
+{
+    for (size_t i = 0; i < d->start[d->files.n]; i++) {
+        struct precinfer_batch b;
+        PI_TRY(enter_sample(d, i, err));
+        PI_TRY(make_room(d, 1, err));
+        PI_TRY(read_inputs(d, i, 0, err));
+        describe(d, &b);
+        b.samples = 1;
+        for (size_t k = 0; k < d->ninputs; k++) if (!d->whole[k]) b.inputs[k].dims[0] = 1;
+        const int part = part_of(pi_sample_hash(&b, 0), o->split);
+        d->parts[part]++;
+        if (part == (int)o->part) d->pick[d->picked++] = i;
+    }
+    return 0;
+}
+
+static int cut(struct precinfer_data *d, const struct precinfer_data_options *o, struct precinfer_error *err)
+{
+    const size_t all = d->start[d->files.n];
+    enum { MOST = 1000000 };
+    if (!o->split[0] && !o->split[1] && !o->split[2]) return 0;
+    if (o->split[0] > MOST || o->split[1] > MOST || o->split[2] > MOST || (unsigned)o->part > 2)
+        return pi_fail(err, PRECINFER_INVALID, "a cut of %zu, %zu, %zu, part %d: numbers up to %d and parts 0 to 2", o->split[0],
+                       o->split[1], o->split[2], (int)o->part, MOST);
+    d->pick = pi_calloc(&d->ctx->alloc, all, sizeof *d->pick);
+    if (!d->pick) return pi_no_memory(err, all * sizeof *d->pick);
+    const unsigned saved = pi_fp_enter();
+    const int status = cut_samples(d, o, err);
     pi_fp_leave(saved);
     return status;
 }
