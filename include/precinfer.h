@@ -659,6 +659,7 @@ PRECINFER_API void precinfer_verify_defaults(struct precinfer_verify_options *op
 struct precinfer_report_info {
     uint64_t data_hash;
     size_t samples, overlap_samples;            /* overlap: dropped, or counted with allow_overlap                */
+    size_t tuned_samples;                       /* of those, what the recipe was tuned on                        */
     int labelled;
     size_t right_reference, right_candidate, lost, gained, agreed;
     double agreement_lower, agreement_upper;    /* one-sided 95% Clopper-Pearson                                 */
