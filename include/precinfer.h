@@ -774,7 +774,7 @@ struct precinfer_minimal_options {
     size_t size;
     const struct precinfer_verify_options *limits;      /* what has to pass; no gate in it                       */
     void (*rewind)(void *user);                 /* of the batches: to the first                                  */
-    size_t most;                                /* evaluations while smaller sets are looked for; 0: 200. What makes the set
+    size_t most;                                /* evaluations while smaller sets are looked for; 0: 240. What makes the set
                                                    1-minimal may need some more                                  */
     /* Before the search starts: at most so many evaluations, of so many seconds each (as the first one took, by the host's
      * `seconds`; 0: unknown). Nonzero: do not start. */

@@ -19,29 +19,29 @@ static int close_to(double a, double b) { return a == b || fabs(a - b) <= 1e-9 *
 static double log_loss(const float *x, int64_t label)
 {
     long double sum = 0;
-    for (int k = 0; k < H_CLASSES; k++) sum += expl((long double)x[k]);
+    for (int k = 0; k < H_LOGITS; k++) sum += expl((long double)x[k]);
     return (double)(logl(sum) - (long double)x[label]);
 }
 static double topk(const float *x, int64_t label, int k)
 {
     int before = 0;
-    for (int i = 0; i < H_CLASSES; i++) before += x[i] > x[label] || (x[i] == x[label] && i < label);
+    for (int i = 0; i < H_LOGITS; i++) before += x[i] > x[label] || (x[i] == x[label] && i < label);
     return before < k;
 }
 /* what: 0 absolute, 1 squared, 2 relative */
 static double error(const float *x, const float *truth, int what)
 {
     long double sum = 0;
-    for (int k = 0; k < H_CLASSES; k++) {
+    for (int k = 0; k < H_LOGITS; k++) {
         const long double e = fabsl((long double)x[k] - (long double)truth[k]);
         sum += what == 1 ? e * e : what == 2 ? e / fabsl((long double)truth[k]) : e;
     }
-    return (double)(sum / H_CLASSES);
+    return (double)(sum / H_LOGITS);
 }
 static double cosine(const float *x, const float *y)
 {
     long double xx = 0, yy = 0, xy = 0;
-    for (int k = 0; k < H_CLASSES; k++) {
+    for (int k = 0; k < H_LOGITS; k++) {
         xx += (long double)x[k] * (long double)x[k];
         yy += (long double)y[k] * (long double)y[k];
         xy += (long double)x[k] * (long double)y[k];
@@ -265,20 +265,20 @@ START_TEST(shapes)
         precinfer_report_free(r);
         precinfer_gate_free(g);
     }
-    float x[2][3][H_CLASSES], y[2][3][H_CLASSES];
+    float x[2][3][H_LOGITS], y[2][3][H_LOGITS];
     const int64_t labels[2][3] = { { 1, -1, 4 }, { 0, 2, -100 } };
     double want_r = 0, want_c = 0;
     for (int i = 0; i < 2; i++) {
         double r = 0, c = 0;
         for (int k = 0; k < 3; k++) {
-            for (int n = 0; n < H_CLASSES; n++) { x[i][k][n] = 3 * h_unit(); y[i][k][n] = 3 * h_unit(); }
+            for (int n = 0; n < H_LOGITS; n++) { x[i][k][n] = 3 * h_unit(); y[i][k][n] = 3 * h_unit(); }
             if (labels[i][k] >= 0) { r += log_loss(x[i][k], labels[i][k]) / 2; c += log_loss(y[i][k], labels[i][k]) / 2; }
         }
         want_r += r / 2; want_c += c / 2;
     }
     precinfer_gate *g = h_gate(ctx, "{\"precinfer_policy\": 1, \"budgets\": [{\"metric\": \"perplexity\", \"max_ratio\": 1.1, \"bounds\": [-9, 9]}]}");
-    const struct precinfer_judged j = { .samples = 2, .labels = labels[0], .labels_per_sample = 3, .reference = { x, PRECINFER_F32, 3, { 2, 3, H_CLASSES }, 0 },
-                                        .candidate = { y, PRECINFER_F32, 3, { 2, 3, H_CLASSES }, 0 } };
+    const struct precinfer_judged j = { .samples = 2, .labels = labels[0], .labels_per_sample = 3, .reference = { x, PRECINFER_F32, 3, { 2, 3, H_LOGITS }, 0 },
+                                        .candidate = { y, PRECINFER_F32, 3, { 2, 3, H_LOGITS }, 0 } };
     ck_assert_msg(!precinfer_gate_add(g, &j, &err), "%s", err.text);
     precinfer_report *r = h_look(g);
     h_expect(close_to(h_contrast(r, 0).reference, exp(want_r)) && close_to(h_contrast(r, 0).candidate, exp(want_c)), "windows");
@@ -382,7 +382,7 @@ START_TEST(slices)
     h_samples(&s, 3000, 0);
     for (size_t i = 0; i < s.n; i++) {          /* all of the south and a fifth of the east differ */
         const int south = !strcmp(s.region[i], "south"), east = !strcmp(s.region[i], "east") && h_below(5) == 0;
-        if (south || east) s.cand[i][(s.top_r[i] + 1) % H_CLASSES] += 9;
+        if (south || east) s.cand[i][(s.top_r[i] + 1) % H_LOGITS] += 9;
         s.top_c[i] = h_top(s.cand[i]);
         if (i % 7 == 0) s.region[i] = NULL;
     }
@@ -449,7 +449,7 @@ START_TEST(holm)
         for (size_t i = 0; i < s.n; i++) {
             const size_t k = i % SLICES;
             snprintf(s.users[i], sizeof s.users[i], "%zu", k);
-            if (h_below(100) < 10 + (k < 3 ? h_below(18) : 0)) { s.cand[i][(s.top_r[i] + 1) % H_CLASSES] += 9; bad[k]++; }
+            if (h_below(100) < 10 + (k < 3 ? h_below(18) : 0)) { s.cand[i][(s.top_r[i] + 1) % H_LOGITS] += 9; bad[k]++; }
         }
         precinfer_gate *g = h_gate(ctx, "{\"precinfer_policy\": 1, \"n\": 600, \"slices\": [{\"by\": \"user\", \"metric\": \"agreement\", \"min\": 0.9}]}");
         ck_assert_msg(!h_feed(g, &s, 0, s.n, 100, s.user, NULL, &err), "%s", err.text);

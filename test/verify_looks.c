@@ -307,7 +307,7 @@ START_TEST(no_number)
         precinfer_report_free(r);
         precinfer_gate_free(g);
         for (int every = 1000; every >= 1; every -= 999) {
-            for (size_t i = 0; i < s.n; i += (size_t)every) { s.cand[i][(s.labels[i] + (int)i) % H_CLASSES] = NAN; s.score_c[i] = NAN; }
+            for (size_t i = 0; i < s.n; i += (size_t)every) { s.cand[i][(s.labels[i] + (int)i) % H_LOGITS] = NAN; s.score_c[i] = NAN; }
             g = h_gate(ctx, json);
             ck_assert_msg(!h_feed(g, &s, 0, s.n, 100, s.user, NULL, &err), "%s: %s", nan_policies[_i], err.text);
             r = h_look(g);
@@ -408,7 +408,7 @@ START_TEST(flips)
     }
     for (size_t i = 0; i < N; i++) {
         float x[2] = { -9, -9 };
-        for (int k = 0; k < H_CLASSES; k++) {
+        for (int k = 0; k < H_LOGITS; k++) {
             if (k != s.top_r[i] && s.ref[i][k] > x[0]) x[0] = s.ref[i][k];
             if (k != s.top_c[i] && s.cand[i][k] > x[1]) x[1] = s.cand[i][k];
         }

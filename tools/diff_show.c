@@ -135,10 +135,10 @@ void say_minimal(const struct options *o, const struct found *f, FILE *out)
         fprintf(out, "no set of layers helps: with all %zu in f32 the limits are not met on this data\n", f->set.lowered);
         return;
     }
+    if (!f->set.layers) { fputs("minimal set: empty, the plan meets the limits as it is\n", out); return; }
     fprintf(out, "minimal set after %zu evaluations: %zu of %zu layers return to f32%s\n", f->set.evaluations, f->set.layers,
             f->set.lowered, f->set.minimal ? "; taking any one out of the set fails the limits" : " (cancelled: perhaps fewer would do)");
     for (size_t i = 0; i < f->set.layers; i++) fprintf(out, "  %s\n", precinfer_minimal_layer(f->minimal, i));
-    if (!f->set.layers) fputs("  none is needed: the plan meets the limits as it is\n", out);
     if (o->recipe_out) fprintf(out, "%s holds the recipe, for convert --recipe\n", o->recipe_out);
     fprintf(out, "the %zu samples of this data chose the set: verify on others\n", f->set.samples);
 }

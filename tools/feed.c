@@ -15,7 +15,8 @@ int policy_columns(const precinfer_policy *policy, const struct labels *l, char 
         if (l && ((*source)[i] = label_column(l, name)) != NULL) continue;
         free(*source);
         *source = NULL;
-        if (!l) return fail(EXIT_USAGE, "column missing", "--labels", "the policy asks for column '%s', and no labels are given", name);
+        if (!l) return fail(EXIT_USAGE, "column missing", "--labels",
+                            "the policy asks for column '%s', and no labels are given", name);
         return fail(EXIT_USAGE, "column missing", l->path, "the policy asks for '%s'; columns there: %s", name,
                     label_columns(l, have, sizeof have));
     }

@@ -63,7 +63,8 @@ const char *slice_text(const struct precinfer_contrast *c, char *s, size_t room)
 
 const char *verdict_text(const struct precinfer_contrast *c)
 {
-    return c->verdict != PRECINFER_NO_LIMIT ? precinfer_verdict_string(c->verdict) : c->by ? "too few to judge" : "no limit given";
+    return c->verdict != PRECINFER_NO_LIMIT ? precinfer_verdict_string(c->verdict) : c->by ? "too few to judge"
+        : "no limit given";
 }
 
 const char *class_text(int64_t x, char s[24])
@@ -108,7 +109,8 @@ void contrast_why(const struct findings *f, const struct precinfer_contrast *c, 
         snprintf(why, room, "%s: %llu %s do not decide; about %lld would do if nothing is lost", budget,
                  (unsigned long long)c->units, units, (long long)c->needed);
     else if (c->needed > 0)                         /* something is lost, then */
-        snprintf(why, room, "%s: %llu %s do not decide; about %lld would have done had nothing been lost: %s is %.5g so far, the limit"
+        snprintf(why, room, "%s: %llu %s do not decide; about %lld would have done had nothing been lost: %s is %.5g so far,"
+                            " the limit"
                  " %.5g", budget, (unsigned long long)c->units, units, (long long)c->needed, c->quantity, c->estimate, c->limit);
     else if (c->verdict == PRECINFER_UNDECIDED && c->needed < 0)
         snprintf(why, room, "%s: %llu %s do not decide, and at this rate no number of them would", budget,
@@ -161,7 +163,8 @@ int explain_verdict(const struct findings *f, char *why, size_t room)
     }
     const int code = f->verdict == PRECINFER_FAIL ? EXIT_FAILED : EXIT_UNDECIDED;
     if (!hits) {                                    /* fewer samples than the policy's least */
-        if (f->r.needed_samples > 0) snprintf(why, room, "%zu samples are fewer than the %lld that the policy wants", f->r.samples,
+        if (f->r.needed_samples > 0) snprintf(why, room, "%zu samples are fewer than the %lld that the policy wants",
+                                              f->r.samples,
                                               (long long)f->r.needed_samples);
         else snprintf(why, room, "%zu samples are not enough for the policy", f->r.samples);
         return code;
@@ -214,7 +217,8 @@ const char *question_text(const struct findings *f, char *s, size_t room)
     struct precinfer_policy_rules rules = { 0 };
     if (f->policy) precinfer_policy_rules_of(f->policy, &rules);
     if (!f->policy) snprintf(s, room, "%s", bounds_note);
-    else if (rules.n) snprintf(s, room, "The policy's bounds are for one look at %zu samples, a number fixed beforehand.", rules.n);
+    else if (rules.n) snprintf(s, room, "The policy's bounds are for one look at %zu samples, a number fixed beforehand.",
+                               rules.n);
     else snprintf(s, room, "The policy's bounds hold however often one looks: collect more samples and go on with --continue.");
     return s;
 }
@@ -247,7 +251,8 @@ void say_contrasts(FILE *out, const struct findings *f)
     if (!f->policy) return;
     if (f->r.ignored_samples) fprintf(out, "%zu samples beyond the policy's n were left out\n", f->r.ignored_samples);
     if (f->nlooks) fprintf(out, "with %zu earlier look%s: %zu samples\n", f->nlooks, f->nlooks > 1 ? "s" : "", samples_by_now(f));
-    fprintf(out, "\npolicy %s, %s\n\n", name ? name : "(without a name)", hash_text(precinfer_policy_hash(f->policy), (char[17]){ 0 }));
+    fprintf(out, "\npolicy %s, %s\n\n", name ? name : "(without a name)", hash_text(precinfer_policy_hash(f->policy),
+                                                                                    (char[17]){ 0 }));
     say_table(out, f, n);
     fputc('\n', out);
     say_methods(out, f, n);
@@ -305,7 +310,8 @@ void say_answers(FILE *out, const struct findings *f)
     fputs(f->one_number ? "\n" : "\n\n", out);
     if (f->one_number) return;
     if (r->labelled) {
-        fprintf(out, "accuracy     %s %.4f%%, candidate %.4f%% (lost %zu, gained %zu)\n", f->plan ? "f32" : "reference", 100 * (double)r->right_reference / n,
+        fprintf(out, "accuracy     %s %.4f%%, candidate %.4f%% (lost %zu, gained %zu)\n", f->plan ? "f32" : "reference",
+                100 * (double)r->right_reference / n,
                 100 * (double)r->right_candidate / n, r->lost, r->gained);
         fprintf(out, "drop         %.4f points, within %.4f and %.4f (%s%s)", 100 * r->drop, 100 * r->drop_lower,
                 100 * r->drop_upper, drop_method, one_look);

@@ -32,7 +32,8 @@ int gate_open(const struct options *o, precinfer_context *ctx, struct gated *g)
 {
     struct precinfer_error err;
     *g = (struct gated){ .o = o };
-    if (o->resume && !o->policy) return fail(EXIT_USAGE, "option without use", "--continue", "there is no --policy to go on with");
+    if (o->resume && !o->policy) return fail(EXIT_USAGE, "option without use", "--continue",
+                                             "there is no --policy to go on with");
     if (!o->policy) return 0;
     int code = load_policy(ctx, o->policy, &g->policy);
     if (!code && precinfer_gate_new(ctx, g->policy, &g->gate, &err)) code = fail_input(&err, "cannot use the policy", o->policy);
@@ -76,7 +77,8 @@ int gate_fits(const struct gated *g, const struct precinfer_plan_info *plan)
 {
     if (!g->old.json) return 0;
     const int recorded = report_true(&g->old, "recorded");
-    if (recorded != !plan) return fail(EXIT_USAGE, "cannot continue", g->o->resume, recorded ? "it is of recorded outputs, this is a plan"
+    if (recorded != !plan) return fail(EXIT_USAGE, "cannot continue", g->o->resume, recorded
+                                       ? "it is of recorded outputs, this is a plan"
                                        : "it is of a plan, these are recorded outputs");
     if (!plan) return 0;
     int code = same(g, "model_hash", plan->model_hash);

@@ -287,7 +287,13 @@ void free_pictures(struct picture *pictures, size_t n);
 void text_picture(struct text *t, const struct picture *p);             /* a data: URI                           */
 
 /* ---------------------------------------------------------------- gate.c */
-struct gated { const struct options *o; precinfer_policy *policy; precinfer_gate *gate; struct old_report old; struct report_past past; };
+struct gated {
+    const struct options *o;
+    precinfer_policy *policy;
+    precinfer_gate *gate;
+    struct old_report old;              /* of --continue                                                        */
+    struct report_past past;
+};
 /* policy and gate are NULL without --policy. gate_close whatever it returned. */
 int gate_open(const struct options *o, precinfer_context *ctx, struct gated *g);
 void gate_close(struct gated *g);

@@ -6,7 +6,7 @@
 #include "layer_error.h"
 #include "subset.h"
 
-enum { ATTEMPTS = 200, NOISE_SAMPLES = 256 };
+enum { ATTEMPTS = 240, NOISE_SAMPLES = 256 };
 
 struct precinfer_minimal {
     precinfer_context *ctx;
@@ -196,7 +196,9 @@ static int result(struct minimal *m, const struct pi_subset *s, precinfer_minima
 {
     size_t k = 0;
     PI_TRY(changed(m, s->best, &out->recipe));
-    PI_TRY(pi_recipe_add_tuned(out->recipe, m->samples, m->seen.hashes, m->seen.n, m->err));
+    size_t chosen = 0;
+    for (size_t i = 0; i < m->n; i++) chosen += s->best[i];
+    if (chosen) PI_TRY(pi_recipe_add_tuned(out->recipe, m->samples, m->seen.hashes, m->seen.n, m->err));
     PI_TRY(pi_recipe_finish(out->recipe, m->err));
     out->names = pi_calloc(&out->ctx->alloc, m->n + 1, sizeof *out->names);
     if (!out->names) return pi_no_memory(m->err, m->n * sizeof *out->names);
