@@ -80,7 +80,8 @@ $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
 # builds and runs that file alone.
-TEST_SRC := $(filter-out test/main.c test/exhaustive.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c test/faults.c test/minimal_sets.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c test/simulate.c,$(wildcard test/*.c))
 T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
@@ -109,10 +110,29 @@ exhaustive: $(B)/exhaustive
 $(B)/exhaustive: $(B)/test/exhaustive.o $(B)/internal.a
 	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
 .PHONY: exhaustive
+# False passes, coverage and power of every bound of the gate by simulation; minutes. GATES=300: a smoke of seconds.
+SEED ?= 1
+GATES ?= 10000
+simulate: $(B)/simulate
+	$(B)/simulate --seed $(SEED) --gates $(GATES) $(SIMULATE)
+$(B)/simulate: $(B)/test/simulate.o $(B)/internal.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS)
+.PHONY: simulate
+
+# What the diff is worth, tried: faults planted in every layer of the test models, and minimal sets beside brute force.
+# make faults SEED=1 [FAULTS_QUICK=1], make minimal-sets SEED=1
+SEED ?= 1
+$(B)/faults $(B)/minimal_sets: $(B)/%: $(B)/test/%.o $(B)/internal.a
+	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
+faults: $(B)/faults
+	$(B)/faults $(SEED)
+minimal-sets: $(B)/minimal_sets
+	$(B)/minimal_sets $(SEED)
+.PHONY: faults minimal-sets
 
 # ---------------------------------------------------------------- examples
 # Plain C99 against the public header and the static library alone. Each has to return 0.
-EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c),$(wildcard examples/[0-9]*.c)))
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c %_diff.c),$(wildcard examples/[0-9]*.c)))
 EXAMPLE_FLAGS := -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes -g $(OPT) -Iinclude $(EXTRA)
 $(B)/examples/%: examples/%.c include/precinfer.h $(B)/libprecinfer.a
 	@mkdir -p $(@D)
@@ -206,6 +226,27 @@ demo: $(B)/precinfer
 	$(B)/precinfer convert examples/digits/digits.onnx -o $(B)/digits.precinfer --precision int8 \
 	    --calibrate examples/digits/calibration.npy --divide 16 \
 	    --verify examples/digits/evaluation.npy --labels examples/digits/evaluation_labels.npy --min-agreement 0.98 --max-drop 1.5pt
+
+# A regression model as arrival-time services run it, on 50,000 trips drawn anew: ETA_SEED=2 draws others of the same city.
+ETA_SEED ?= 1
+eta-data: $(B)/eta/trips
+	$(B)/eta/trips $(B)/eta $(ETA_SEED)
+$(B)/eta/trips: examples/eta/trips.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -Iinclude,$(EXAMPLE_FLAGS)) $< -o $@ $(LDFLAGS) -lm
+eta: $(B)/precinfer eta-data
+	$(B)/precinfer convert examples/eta/eta.onnx -o $(B)/eta/eta.precinfer --precision int8 --strict \
+	    --calibrate $(B)/eta/calibration.npz --quiet
+	$(B)/precinfer verify $(B)/eta/eta.precinfer --reference examples/eta/eta.onnx --batch 100 --quiet \
+	    --data $(B)/eta/verification.npz --labels $(B)/eta/verification.csv --policy examples/eta/policy.json \
+	    --html $(B)/eta/report.html --json $(B)/eta/report.json
+	$(B)/precinfer verify $(B)/eta/eta.precinfer --reference examples/eta/eta.onnx --batch 100 --quiet \
+	    --data $(B)/eta/verification.npz --labels $(B)/eta/verification.csv --policy examples/policies/mae.json
+# The gate's four answers on the digits, each with its exit code, then the arrival times.
+check-gate: $(B)/precinfer
+	@examples/gate.sh $(B)/precinfer $(B)/gate > $(B)/gate.out 2>&1 && echo "examples/gate.sh: ok" || { cat $(B)/gate.out; exit 1; }
+	@$(MAKE) --no-print-directory eta > $(B)/eta.out 2>&1 && echo "make eta: ok" || { cat $(B)/eta.out; exit 1; }
+.PHONY: demo eta eta-data check-gate
 
 # ---------------------------------------------------------------- install
 SUBST = sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g; s|@SONAME@|$(SONAME)|g; s|@LIBS_PRIVATE@|$(strip $(LIBS))|g'

@@ -338,6 +338,7 @@ struct precinfer_recipe_info {
     uint64_t hash, model_hash;
     size_t nodes, values;
     struct precinfer_preprocessing preprocessing;
+    size_t tune_samples;                        /* that a choice in it was made on: not for verification          */
 };
 PRECINFER_API enum precinfer_status precinfer_recipe_info(const precinfer_recipe *recipe, struct precinfer_recipe_info *info);
 /* Strings and scales are valid as long as the recipe. */
@@ -658,6 +659,7 @@ PRECINFER_API void precinfer_verify_defaults(struct precinfer_verify_options *op
 struct precinfer_report_info {
     uint64_t data_hash;
     size_t samples, overlap_samples;            /* overlap: dropped, or counted with allow_overlap                */
+    size_t tuned_samples;                       /* of those, what the recipe was tuned on                        */
     int labelled;
     size_t right_reference, right_candidate, lost, gained, agreed;
     double agreement_lower, agreement_upper;    /* one-sided 95% Clopper-Pearson                                 */
@@ -689,6 +691,114 @@ PRECINFER_API enum precinfer_status precinfer_report_limits(const precinfer_repo
 PRECINFER_API enum precinfer_status precinfer_report_layer(const precinfer_report *report, size_t i,
                                                            struct precinfer_layer_error *error);
 PRECINFER_API void precinfer_report_free(precinfer_report *report);
+
+/* ------------------------------------------------------------------------------------------------ diff */
+
+/* Where a loss comes from: layer by layer, on the fused plan that ships, aligned by the model's own tensor names. One pass over
+ * the data, in memory that does not depend on its length. */
+
+/* One side: exactly one of the three. */
+struct precinfer_side {
+    size_t size;
+    const precinfer_plan *plan;
+    const precinfer_graph *graph;               /* the model in f32                                              */
+    const char *path;                           /* recorded: a directory with one .npy a tensor, or a .npz, named by the tensors
+                                                   (%XX stands for any character; names in which _ stands for all but letters
+                                                   and digits are found too); or a file of precinfer_record      */
+};
+struct precinfer_diff_options {
+    size_t size;
+    const precinfer_stats *stats;               /* ranges that an ideal quantizer would take; NULL: no excess     */
+    int no_own;                                 /* leave own and inherited errors out: a fifth of the time         */
+    precinfer_progress *progress; void *user;
+};
+struct precinfer_diff;
+typedef struct precinfer_diff precinfer_diff;
+/* next may be NULL where both sides are recorded. The data that a recording of precinfer_record was made from must begin as
+ * this data does. What the library cannot find on the other side stays uncompared. */
+PRECINFER_API enum precinfer_status precinfer_diff_new(precinfer_context *context, const struct precinfer_side *candidate,
+                                                       const struct precinfer_side *reference, precinfer_next_batch *next,
+                                                       void *user, const struct precinfer_diff_options *options,
+                                                       precinfer_diff **diff, struct precinfer_error *err);
+/* Writes every tensor of a plan or model on this data, as stored (u8 with scale and zero point), for a diff elsewhere. */
+PRECINFER_API enum precinfer_status precinfer_record(const struct precinfer_side *side, precinfer_next_batch *next, void *user,
+                                                     const char *path, const struct precinfer_diff_options *options,
+                                                     struct precinfer_error *err);
+PRECINFER_API void precinfer_diff_free(precinfer_diff *diff);
+
+struct precinfer_diff_info {
+    size_t layers, compared, samples;
+    uint64_t data_hash;                         /* of the samples; 0: both recorded                              */
+    int ordered;                                /* layers stand in order of execution; 0: in order of their names  */
+    int has_own, has_excess;
+    size_t with_bytes;                          /* layers that both sides store in one form                      */
+    int64_t first_different;                    /* the first of these whose bytes differ; -1: none               */
+};
+PRECINFER_API enum precinfer_status precinfer_diff_info(const precinfer_diff *diff, struct precinfer_diff_info *info);
+/* One tensor that a layer writes. dB are INFINITY where there is no error; what was not measured is NAN. */
+struct precinfer_layer_diff {
+    const char *layer, *op, *fused;             /* "" where nobody knows; fused: the nodes that it swallowed, by commas */
+    const char *tensor;
+    const char *group;                          /* fused otherwise on the other side: own speaks of these layers; "" */
+    enum precinfer_precision precision;
+    int has_weights, conversion;                /* conversion: of a value that stands in another form before it    */
+    uint64_t elements;                          /* compared; 0: the other side has no such tensor                */
+    double sqnr_db, cosine, max_abs, mean_abs, max_relative;
+    double step, max_steps, mean_steps;         /* of a u8 candidate: its scale, errors in multiples of it        */
+    double saturated_low, saturated_high;       /* shares of a u8 candidate at 0, at 255                         */
+    double overflow_f16, below_normal_f16, below_f16;   /* shares of the reference: > 65504; nonzero < 2^-14, < 2^-24 */
+    uint64_t nan_reference, inf_reference, nan_candidate, inf_candidate;
+    double js_distance;                         /* Jensen-Shannon, of histograms; 0 to 1                         */
+    int bytes;                                  /* 1: stored bytes are equal, 0: differ, -1: stored in other forms */
+    uint64_t bytes_differ;                      /* stored elements that do                                       */
+    /* Only this layer lowered, its inputs exact; only its inputs lowered, itself exact; the layer as it would be with scales
+     * from the statistics, and by how much that is better (both cut off at 150 dB). */
+    double own_sqnr_db, own_max_abs, inherited_sqnr_db, twin_sqnr_db, excess_db;
+};
+PRECINFER_API enum precinfer_status precinfer_diff_layer(const precinfer_diff *diff, size_t i, struct precinfer_layer_diff *layer);
+/* The layers to blame, worst first: by excess, else by own error, else by the error as a whole. Uncompared ones last. */
+PRECINFER_API size_t precinfer_diff_rank(const precinfer_diff *diff, size_t rank);      /* a layer; SIZE_MAX past the last  */
+
+/* The recipe that a plan was compiled from, valid as long as the plan; NULL: f32. */
+PRECINFER_API const precinfer_recipe *precinfer_plan_recipe(const precinfer_plan *plan);
+/* A copy with the named nodes at another precision, f32 or bf16. Values that only they needed in 8 bits leave the recipe. */
+PRECINFER_API enum precinfer_status precinfer_recipe_with(const precinfer_graph *graph, const precinfer_recipe *recipe,
+                                                          const char *const *names, size_t nnames,
+                                                          enum precinfer_precision precision, precinfer_recipe **changed,
+                                                          struct precinfer_error *err);
+
+/* A 1-minimal set of layers whose return to f32 meets limits: with them it passes, taking any one out of the set it does not.
+ * Every candidate set is compiled and verified over the whole data, so that the cost is evaluations times what one takes. The
+ * data is then a set that was tuned on: the recipe says so, and verification on it is refused. */
+struct precinfer_minimal_options {
+    size_t size;
+    const struct precinfer_verify_options *limits;      /* what has to pass; no gate in it                       */
+    void (*rewind)(void *user);                 /* of the batches: to the first                                  */
+    size_t most;                                /* evaluations while smaller sets are looked for; 0: 200. What makes the set
+                                                   1-minimal may need some more                                  */
+    /* Before the search starts: at most so many evaluations, of so many seconds each (as the first one took, by the host's
+     * `seconds`; 0: unknown). Nonzero: do not start. */
+    int (*announce)(void *user, size_t evaluations, double seconds_each);
+    double (*seconds)(void *user);              /* a clock; NULL: none                                           */
+    precinfer_progress *progress;               /* nonzero cancels: the best set so far is the result            */
+    void *user;                                 /* of all but rewind and the batches                             */
+};
+struct precinfer_minimal;
+typedef struct precinfer_minimal precinfer_minimal;
+PRECINFER_API enum precinfer_status precinfer_minimal_set(const precinfer_plan *plan, const precinfer_graph *graph,
+                                                          precinfer_next_batch *next, void *user,
+                                                          const struct precinfer_minimal_options *options,
+                                                          precinfer_minimal **minimal, struct precinfer_error *err);
+struct precinfer_minimal_info {
+    size_t layers, lowered;                     /* in the set; that could be                                     */
+    size_t evaluations, samples;
+    int met;                                    /* the recipe meets the limits; 0: not even f32 does              */
+    int minimal;                                /* every smaller set by one layer was tried and fails; 0: cancelled */
+    const precinfer_recipe *recipe;             /* valid as long as *minimal                                     */
+};
+PRECINFER_API enum precinfer_status precinfer_minimal_info(const precinfer_minimal *minimal, struct precinfer_minimal_info *info);
+PRECINFER_API const char *precinfer_minimal_layer(const precinfer_minimal *minimal, size_t i);  /* NULL past the last    */
+PRECINFER_API void precinfer_minimal_free(precinfer_minimal *minimal);
 
 /* ------------------------------------------------------------------------------------------------ kernels on plain tensors */
 

@@ -61,7 +61,8 @@ enum precinfer_status precinfer_recipe_set_preprocessing(precinfer_recipe *recip
 enum precinfer_status precinfer_recipe_info(const precinfer_recipe *recipe, struct precinfer_recipe_info *info)
 {
     if (!recipe || !info) return PRECINFER_INVALID;
-    *info = (struct precinfer_recipe_info){ recipe->hash, recipe->model_hash, recipe->nnodes, recipe->nvalues, recipe->preprocessing };
+    *info = (struct precinfer_recipe_info){ recipe->hash, recipe->model_hash, recipe->nnodes, recipe->nvalues, recipe->preprocessing,
+        (size_t)recipe->tuned.samples };
     return PRECINFER_OK;
 }
 

@@ -47,11 +47,11 @@ static inline struct precinfer_report_info h_info(const precinfer_report *r)
     return i;
 }
 
-/* Samples of one row each: logits of H_CLASSES classes and a target per class, an id, a user and a region. */
-enum { H_CLASSES = 5, H_MOST = 20000 };
+/* Samples of one row each: logits of H_LOGITS classes and a target per class, an id, a user and a region. */
+enum { H_LOGITS = 5, H_MOST = 20000 };
 struct h_samples {
     size_t n;
-    float ref[H_MOST][H_CLASSES], cand[H_MOST][H_CLASSES], target[H_MOST][H_CLASSES];
+    float ref[H_MOST][H_LOGITS], cand[H_MOST][H_LOGITS], target[H_MOST][H_LOGITS];
     int64_t labels[H_MOST];
     uint64_t ids[H_MOST], indexes[H_MOST];
     double score_r[H_MOST], score_c[H_MOST];
@@ -63,7 +63,7 @@ struct h_samples {
 static inline int h_top(const float *x)
 {
     int best = 0;
-    for (int i = 1; i < H_CLASSES; i++) if (x[i] > x[best]) best = i;
+    for (int i = 1; i < H_LOGITS; i++) if (x[i] > x[best]) best = i;
     return best;
 }
 /* The reference is right in 80 of 100, the candidate answers something else in `differ` of 10000. */
@@ -72,14 +72,14 @@ static inline void h_samples(struct h_samples *s, size_t n, uint32_t differ)
     static const char *const regions[] = { "north", "south", "east" };
     s->n = n;
     for (size_t i = 0; i < n; i++) {
-        s->labels[i] = h_below(H_CLASSES);
-        const int other = h_below(100) < 80 ? (int)s->labels[i] : (int)h_below(H_CLASSES);
-        for (int k = 0; k < H_CLASSES; k++) {
+        s->labels[i] = h_below(H_LOGITS);
+        const int other = h_below(100) < 80 ? (int)s->labels[i] : (int)h_below(H_LOGITS);
+        for (int k = 0; k < H_LOGITS; k++) {
             s->ref[i][k] = h_unit() + (k == other ? 2.5f : 0);
             s->cand[i][k] = s->ref[i][k] + 0.01f * h_unit();
             s->target[i][k] = s->ref[i][k] + h_unit();
         }
-        if (h_below(10000) < differ) s->cand[i][h_below(H_CLASSES)] += 4;
+        if (h_below(10000) < differ) s->cand[i][h_below(H_LOGITS)] += 4;
         s->top_r[i] = h_top(s->ref[i]);
         s->top_c[i] = h_top(s->cand[i]);
         s->ids[i] = h_rnd64();
@@ -102,9 +102,9 @@ static inline int h_feed(precinfer_gate *g, struct h_samples *s, size_t from, si
         const struct precinfer_figure figures[] = { { "quality", s->score_r + at, s->score_c + at } };
         const struct precinfer_judged j = {
             .samples = m, .labels = s->labels + at, .columns = columns, .ids = s->ids + at, .indexes = s->indexes + at,
-            .reference = { s->ref[at], PRECINFER_F32, 2, { (int64_t)m, H_CLASSES }, 0 },
-            .candidate = { s->cand[at], PRECINFER_F32, 2, { (int64_t)m, H_CLASSES }, 0 },
-            .target = { s->target[at], PRECINFER_F32, 2, { (int64_t)m, H_CLASSES }, 0 }, .figures = figures, .nfigures = 1 };
+            .reference = { s->ref[at], PRECINFER_F32, 2, { (int64_t)m, H_LOGITS }, 0 },
+            .candidate = { s->cand[at], PRECINFER_F32, 2, { (int64_t)m, H_LOGITS }, 0 },
+            .target = { s->target[at], PRECINFER_F32, 2, { (int64_t)m, H_LOGITS }, 0 }, .figures = figures, .nfigures = 1 };
         const int status = precinfer_gate_add(g, &j, err);
         if (status) return status;
     }

@@ -157,6 +157,46 @@ START_TEST(hash)
 }
 END_TEST
 
+/* Which samples tuned it: the hash is as before where there are none, two lots add up, every one is found again. */
+START_TEST(tuned)
+{
+    struct h_host h = { 0 };
+    precinfer_context *c = h_context(&h, NULL);
+    precinfer_recipe *r = make(c, 0, NULL), *back;
+    const uint64_t before = r->hash, first[] = { 9, 3, 0xfedcba9876543210, 3 }, second[] = { 5, 9 };
+    struct pi_bytes b = { .a = &c->alloc };
+    struct precinfer_recipe_info info;
+    h_expect(!pi_recipe_tuned_on(r, 3) && !pi_recipe_tuned_on(NULL, 3), "nobody tuned it");
+    f_ok(pi_recipe_add_tuned(r, 4, first, 4, &err));
+    f_ok(pi_recipe_add_tuned(r, 2, second, 2, &err));
+    f_ok(pi_recipe_finish(r, &err));
+    h_expect(r->hash != before, "the hash does not see it");
+    pi_recipe_encode(r, &b);
+    for (int text = 0; text < (PI_WITH_ONNX ? 2 : 1); text++) {
+#if PI_WITH_ONNX
+        if (text) {
+            b.size = 0;
+            f_ok(pi_recipe_to_text(r, &b, &err));
+            f_ok(pi_recipe_from_text(c, b.data, b.size, &back, &err));
+        } else
+#endif
+        f_ok(pi_recipe_decode(c, b.data, b.size, &back, &err));
+        same_recipe(r, back);
+        precinfer_recipe_info(back, &info);
+        h_expect(info.tune_samples == 6 && back->tuned.n == 4, "%zu samples, %zu hashes", info.tune_samples, back->tuned.n);
+        for (uint64_t x = 0; x < 12; x++)
+            h_expect(pi_recipe_tuned_on(back, x) == (x == 3 || x == 5 || x == 9), "%d", (int)x);
+        h_expect(pi_recipe_tuned_on(back, first[2]), "a large one");
+        pi_recipe_release(back);
+    }
+    pi_bytes_free(&b);
+    pi_recipe_release(r);
+    precinfer_context_free(c);
+    h_expect(h.live == 0, "%ld blocks stayed", (long)h.live);
+    h_finish();
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------ text */
 
 #define HEAD "{\"precinfer_recipe\": 1, \"model_hash\": \"0123456789abcdef\", "
@@ -270,6 +310,7 @@ START_TEST(refused)
 {
 #define NODE(text) HEAD "\"nodes\": {\"conv1\": {" text "}}, \"values\": {}}"
 #define VALUE(text) HEAD "\"nodes\": {}, \"values\": {\"x.y\": {" text "}}}"
+#define TUNE(text) HEAD "\"nodes\": {}, \"tune\": {" text "}}"
 #define PRE(text) HEAD "\"preprocessing\": {" text "}, \"nodes\": {}}"
     static const struct { const char *json; int status; const char *text; } bad[] = {
         { "[]", PRECINFER_MALFORMED, "object" },
@@ -331,6 +372,13 @@ START_TEST(refused)
         { PRE("\"mean\": [1, \"a\"]"), PRECINFER_MALFORMED, "preprocessing.mean[1]" },
         { PRE("\"mean\": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"), PRECINFER_MALFORMED, "preprocessing.mean: more than 16" },
         { PRE("\"layout\": \"hwc\""), PRECINFER_MALFORMED, "preprocessing.layout: must be model, nchw or nhwc" },
+        { TUNE("\"samples\": 1"), PRECINFER_MALFORMED, "tune.hashes: missing" },
+        { TUNE("\"samples\": 0, \"hashes\": []"), PRECINFER_MALFORMED, "tune.samples: must be" },
+        { TUNE("\"samples\": 0.5, \"hashes\": []"), PRECINFER_MALFORMED, "tune.samples: must be" },
+        { TUNE("\"samples\": 1, \"hashes\": [\"0123456789abcdef\", \"0123456789abcde0\"]"), PRECINFER_MALFORMED, "too many" },
+        { TUNE("\"samples\": 2, \"hashes\": [\"0123456789abcdef\", 5]"), PRECINFER_MALFORMED, "tune.hashes[1]: must be 16" },
+        { TUNE("\"samples\": 2, \"hashes\": [\"0123456789ABCDEF\"]"), PRECINFER_MALFORMED, "tune.hashes[0]: must be 16" },
+        { TUNE("\"samples\": 2, \"hashes\": [], \"data\": 1"), PRECINFER_MALFORMED, "tune.data: unknown key" },
         { PRE("\"scale\": 1"), PRECINFER_MALFORMED, "preprocessing.scale: unknown key" } };
     struct h_host h = { 0 };
     precinfer_context *c = h_context(&h, NULL);
@@ -390,6 +438,7 @@ Suite *pi_suite(void)
     h_add(s, "parameters of a range", parameters, 1, 5);
     h_add(s, "binary", binary, 1, 10);
     h_add(s, "hash", hash, 1, 5);
+    h_add(s, "tuned", tuned, 1, 5);
     h_add(s, "written", written, 1, 5);
 #if PI_WITH_ONNX
     h_add(s, "text", text, 1, 10);

@@ -5,42 +5,45 @@
 #include <string.h>
 #include "tool.h"
 
-enum { ANY = CALIBRATE | CONVERT | VERIFY | RUN | EXPLAIN | INSPECT | BENCH | PROMOTE, DATA = CALIBRATE | CONVERT | VERIFY | RUN,
-       GATED = CONVERT | VERIFY, TIMED = CONVERT | VERIFY | BENCH };
+enum { ANY = CALIBRATE | CONVERT | VERIFY | RUN | EXPLAIN | INSPECT | BENCH | DIFF | PROMOTE,
+       DATA = CALIBRATE | CONVERT | VERIFY | RUN | DIFF, GATED = CONVERT | VERIFY, TIMED = CONVERT | VERIFY | BENCH };
 enum how { PATH, TEXT, COUNT, FLAG, MANY, SHARE, DROP, PRECISIONS, NUMBER, NUMBERS, LAYOUT, SPLIT, HELP };
 struct option { const char *name; enum how how; unsigned commands; size_t at; unsigned bit; const char *value, *help; };
 #define AT(member) offsetof(struct options, member)
 
 static const struct option table[] = {
-    { "--data", PATH, CALIBRATE | VERIFY, AT(data), 0, "X",
+    { "--data", PATH, CALIBRATE | VERIFY | DIFF, AT(data), 0, "X",
       ".npy, .npz (keys are input names, `label`: labels) or a directory of either" },
     { "-o", PATH, CALIBRATE | CONVERT, AT(output), 0, "FILE", "where the result goes" },
     { "--precision", PRECISIONS, CONVERT | EXPLAIN | BENCH, AT(precisions), 0, "P",
       "f32, bf16 or int8; bench: several, separated by commas" },
     { "--recipe", PATH, CONVERT, AT(recipe), 0, "R.json", "instead of --precision: what each node computes in" },
-    { "--stats", PATH, CONVERT | EXPLAIN | BENCH, AT(stats), 0, "MODEL.stats", "what calibrate wrote" },
+    { "--stats", PATH, CONVERT | EXPLAIN | BENCH | DIFF, AT(stats), 0, "MODEL.stats", "what calibrate wrote" },
     { "--calibrate", PATH, CONVERT, AT(calibrate), 0, "X", "calibrate on this data now" },
-    { "--samples", COUNT, CALIBRATE | CONVERT, AT(samples), 0, "N", "calibrate on the first N samples" },
-    { "--recipe-out", PATH, CONVERT, AT(recipe_out), 0, "R.json", "write the recipe, whatever the verdict" },
+    { "--samples", COUNT, CALIBRATE | CONVERT | DIFF, AT(samples), 0, "N", "calibrate on (diff: compare on) the first N samples" },
+    { "--recipe-out", PATH, CONVERT | DIFF, AT(recipe_out), 0, "R.json", "write the recipe, whatever the verdict" },
+    { "--record", PATH, DIFF, AT(record), 0, "FILE", "write every tensor of the one plan or model that is given" },
+    { "--minimal-set", FLAG, DIFF, AT(minimal_set), 0, NULL,
+      "look for the fewest layers whose return to f32 meets the limits" },
     { "--strict", FLAG, CONVERT, AT(strict), 0, NULL, "fail if a layer with weights ran in another precision than asked" },
     { "--verify", PATH, CONVERT, AT(verify), 0, "X", "compare with the f32 model on this data" },
     { "--reference", PATH, VERIFY, AT(reference), 0, "MODEL.onnx", "the f32 model; with --candidate: its recorded outputs" },
     { "--candidate", PATH, VERIFY, AT(candidate), 0, "X", "instead of a plan: outputs that any runtime recorded" },
     { "--map", MANY, VERIFY, AT(maps), 0, "A=B", "the candidate's recorded output A is the reference's B" },
-    { "--labels", PATH, GATED, AT(labels), 0, "Y",
+    { "--labels", PATH, GATED | DIFF, AT(labels), 0, "Y",
       ".npy (integers: classes; others: targets), .npz or .csv (label, target, columns), a row a sample" },
-    { "--policy", PATH, GATED, AT(policy), 0, "P.json", "the budgets, or preset:NAME" },
+    { "--policy", PATH, GATED | DIFF, AT(policy), 0, "P.json", "the budgets, or preset:NAME" },
     { "--html", PATH, GATED, AT(html), 0, "R.html", "the report as one page that needs nothing else" },
     { "--junit", PATH, GATED, AT(junit), 0, "R.xml", "the report as JUnit XML: a test case a budget and slice" },
     { "--continue", PATH, VERIFY, AT(resume), 0, "R.json", "go on from this report of the same policy with new samples" },
-    { "--split", SPLIT, CALIBRATE | CONVERT | VERIFY, AT(split), 0, "C,T,V",
+    { "--split", SPLIT, CALIBRATE | CONVERT | VERIFY | DIFF, AT(split), 0, "C,T,V",
       "cut the data by hash: 50,25,25 calibrates on half, tunes and verifies on a quarter each" },
-    { "--skip", COUNT, GATED, AT(skip), 0, "N", "leave out the first N samples of the data that is verified" },
-    { "--judge", TEXT, GATED, AT(judge), 0, "NAME", "the output that is judged (the first)" },
-    { "--min-agreement", SHARE, GATED, AT(min_agreement), 0, "A", "share of samples with the same top-1, 0 to 1" },
-    { "--max-drop", DROP, GATED, AT(drop_points), 0, "D",
+    { "--skip", COUNT, GATED | DIFF, AT(skip), 0, "N", "leave out the first N samples of the data that is verified" },
+    { "--judge", TEXT, GATED | DIFF, AT(judge), 0, "NAME", "the output that is judged (the first)" },
+    { "--min-agreement", SHARE, GATED | DIFF, AT(min_agreement), 0, "A", "share of samples with the same top-1, 0 to 1" },
+    { "--max-drop", DROP, GATED | DIFF, AT(drop_points), 0, "D",
       "accuracy that may be lost: 0.5pt in points, 0.5%rel of the reference's" },
-    { "--allow-overlap", FLAG, GATED, AT(allow_overlap), 0, NULL, "count samples that calibration saw" },
+    { "--allow-overlap", FLAG, GATED | DIFF, AT(allow_overlap), 0, NULL, "count samples that calibration saw" },
     { "--keep-rejected", FLAG, CONVERT, AT(keep_rejected), 0, NULL, "write a plan that did not pass to OUT.rejected" },
     { "--input", MANY, RUN, AT(inputs), 0, "[NAME=]X.npy", "once an input; without NAME: the first not yet named" },
     { "--output", MANY, RUN, AT(outputs), 0, "[NAME=]Y.npy", "likewise" },
@@ -95,6 +98,20 @@ static const struct { enum command command; const char *usage, *text; } pages[] 
       "one-sided at 95%; drop by 97.5% bounds of the samples that only one of the two has right. They are bounds for one look"
       " at data\n"
       "whose size was not chosen by looking: do not add samples until it passes. Flags and policy together: all must hold." },
+    { DIFF, "diff A B --data X [--samples N] [--stats S] [--policy P.json | --min-agreement A | --max-drop D] [--labels Y]\n"
+            "          [--minimal-set [--recipe-out R.json]]\n"
+            "       precinfer diff A --data X --record FILE",
+      "Layer by layer: A (the candidate) against B (the reference), each a plan, a model (run in f32), a directory with one .npy"
+      " a tensor or a\n"
+      ".npz (named by the tensors), or a file that --record wrote, on another machine perhaps. Two recordings need no --data.\n"
+      "own: the error of this layer alone, its inputs exact; inherited: what comes in with them; excess: how much better the"
+      " layer would do\n"
+      "with ranges from --stats (else from the first 256 samples). The worst excess is to blame, not the worst layer: healthy"
+      " ones differ by\n"
+      "more than 10 dB. Exit 0 whatever differs; with limits the verdict's, as in verify.\n"
+      "--minimal-set needs limits, a plan and its model: every set it tries is compiled and verified over the data, which then"
+      " is no data to\n"
+      "verify on (verify refuses it); with --split it takes the second part." },
     { PROMOTE, "promote OUT.precinfer --report R.json --to DIR\n"
                "       precinfer promote --rollback --to DIR",
       "Puts a plan that passed into DIR/<version>/ as model.precinfer with its report.json, and points the symbolic link"

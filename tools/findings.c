@@ -292,6 +292,11 @@ void say_flips(FILE *out, const struct findings *f)
     table_print(&t, out);
 }
 
+static const char *used_for(const struct precinfer_report_info *r)
+{
+    return !r->tuned_samples ? "calibration" : r->tuned_samples < r->overlap_samples ? "calibration or tuning" : "tuning";
+}
+
 void say_answers(FILE *out, const struct findings *f)
 {
     const struct options *o = f->o;
@@ -300,8 +305,8 @@ void say_answers(FILE *out, const struct findings *f)
     const char *one_look = f->policy ? ", for one look" : "";
     const size_t all = r->samples + (o->allow_overlap ? 0 : r->overlap_samples);
     fprintf(out, "%zu samples", r->samples);
-    if (r->overlap_samples) fprintf(out, ": %zu of %zu samples were used for calibration%s", r->overlap_samples, all,
-                                    o->allow_overlap ? " (allowed)" : " and dropped");
+    if (r->overlap_samples) fprintf(out, ": %zu of %zu samples were used for %s%s", r->overlap_samples, all,
+                                    used_for(r), o->allow_overlap ? " (allowed)" : " and dropped");
     fputs(f->one_number ? "\n" : "\n\n", out);
     if (f->one_number) return;
     if (r->labelled) {
@@ -337,8 +342,8 @@ void say_verdict(FILE *out, const struct findings *f)
     if (!f->policy) say_needed(out, f);
     fprintf(out, "verdict: %s", precinfer_verdict_string(f->verdict));
     if (flags) fprintf(out, " (method%s: Clopper-Pearson bounds)", f->policy ? " of --min-agreement and --max-drop" : "");
-    if (f->r.overlap_samples && o->allow_overlap) fprintf(out, "; %zu of %zu samples were used for calibration",
-                                                          f->r.overlap_samples, f->r.samples);
+    if (f->r.overlap_samples && o->allow_overlap) fprintf(out, "; %zu of %zu samples were used for %s",
+                                                          f->r.overlap_samples, f->r.samples, used_for(&f->r));
     fputc('\n', out);
     if (!f->policy || flags) fprintf(out, "%s%s\n", f->policy ? "--min-agreement and --max-drop: " : "", bounds_note);
 }

@@ -80,7 +80,8 @@ int kind_of(const char *path, enum kind *kind)
     close(fd);
     size_t text = n >= 3 && !memcmp(head, "\xef\xbb\xbf", 3) ? 3 : 0;
     while (text < n && strchr(" \t\r\n", head[text]) && head[text]) text++;
-    if (n >= 12 && !memcmp(head, "PRECINF\n", 8)) *kind = !memcmp(head + 8, "PLAN", 4) ? KIND_PLAN : KIND_STATS;
+    if (n >= 12 && !memcmp(head, "PRECINF\n", 8)) *kind = !memcmp(head + 8, "PLAN", 4) ? KIND_PLAN
+        : !memcmp(head + 8, "TRAC", 4) ? KIND_TRACE : KIND_STATS;
     else if (n >= 6 && !memcmp(head, "\x93NUMPY", 6)) *kind = KIND_NPY;
     else if (n >= 4 && !memcmp(head, "PK\3\4", 4)) *kind = KIND_NPZ;
     else if (text < n && head[text] == '{') *kind = KIND_RECIPE;
@@ -90,7 +91,8 @@ int kind_of(const char *path, enum kind *kind)
 
 static const char *kind_name(enum kind kind)
 {
-    static const char *const names[] = { "a model", "a plan", "a statistics file", "a recipe", "an array", "a .npz archive" };
+    static const char *const names[] = { "a model", "a plan", "a statistics file", "a recipe", "an array", "a .npz archive",
+                                         "a recording" };
     return names[kind];
 }
 

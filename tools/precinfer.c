@@ -6,7 +6,7 @@
 static const struct { const char *name; enum command command; int (*run)(const struct options *o); } commands[] = {
     { "calibrate", CALIBRATE, run_calibrate }, { "convert", CONVERT, run_convert }, { "verify", VERIFY, run_verify },
     { "run", RUN, run_run }, { "explain", EXPLAIN, run_explain }, { "inspect", INSPECT, run_inspect },
-        { "bench", BENCH, run_bench }, { "promote", PROMOTE, run_promote },
+        { "bench", BENCH, run_bench }, { "diff", DIFF, run_diff }, { "promote", PROMOTE, run_promote },
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) return fail(EXIT_USAGE, "command missing", NULL,
-                              "calibrate, convert, verify, run, explain, inspect, bench or promote; --help tells more");
+                              "calibrate, convert, verify, run, explain, inspect, bench, diff or promote; --help tells more");
     for (int i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (!strcmp(argv[i], "--help")) { print_help(stdout, 0); return said(); }
         if (!strcmp(argv[i], "--version")) { printf("precinfer %s\n", precinfer_version()); return said(); }
@@ -57,5 +57,5 @@ int main(int argc, char **argv)
         return run_command(i, argc - 2, argv + 2);
     }
     return fail(EXIT_USAGE, argv[1][0] == '-' ? "unknown option" : "unknown command", argv[1],
-                "calibrate, convert, verify, run, explain, inspect, bench or promote; --help tells more");
+                "calibrate, convert, verify, run, explain, inspect, bench, diff or promote; --help tells more");
 }

@@ -7,6 +7,7 @@
  *   labels.c feed.c   rows of --labels, beside the data        findings.c    what was found, and why a verdict is what it is
  *   report_json.c junit.c html.c (markup.c picture.c)          how it is written down
  *   promote.c     versions of a plan in a directory            report_in.c   reports of earlier runs (JSON in)
+ *   diff.c diff_show.c   layer by layer, and what is said of it
  *   json.c table.c progress.c text.c                           pool.c    threads (only WITH_ONNX)
  *
  * A command returns its exit code. Whoever finds out that something is wrong prints the one line that every exit but 0
@@ -46,7 +47,7 @@ const char *shortest_text(double x, char *s, size_t room);      /* that reads ba
 
 /* ---------------------------------------------------------------- args.c */
 enum command { CALIBRATE = 1, CONVERT = 2, VERIFY = 4, RUN = 8, EXPLAIN = 16, INSPECT = 32, BENCH = 64,
-               PROMOTE = 256 };
+               DIFF = 128, PROMOTE = 256 };
 enum { PRE_DIVIDE = 1, PRE_MEAN = 2, PRE_STD = 4, PRE_LAYOUT = 8 };
 struct list { const char **items; size_t n; };      /* of a flag that may be given again                         */
 struct options {
@@ -58,6 +59,8 @@ struct options {
     size_t samples, skip, batch, threads, runs;     /* 0: not given; threads 1                                   */
     size_t split[3];                                /* all 0: not given                                          */
     int strict, keep_rejected, allow_overlap, force, quiet, raw, help, rollback;
+    const char *record;                             /* diff                                                      */
+    int minimal_set;
     int argc; char **argv;                          /* as given, after the command                               */
     double min_agreement, drop_points, drop_relative;   /* shares; < 0: not given                                */
     enum precinfer_precision precisions[3];
@@ -76,7 +79,7 @@ int resolve_preprocessing(const struct options *o, const struct precinfer_prepro
                           struct precinfer_preprocessing *p, int *stored);
 
 /* ---------------------------------------------------------------- load.c */
-enum kind { KIND_ONNX, KIND_PLAN, KIND_STATS, KIND_RECIPE, KIND_NPY, KIND_NPZ };
+enum kind { KIND_ONNX, KIND_PLAN, KIND_STATS, KIND_RECIPE, KIND_NPY, KIND_NPZ, KIND_TRACE };
 struct model { enum kind kind; const char *path; precinfer_graph *graph; precinfer_plan *plan; };
 
 /* mask 0: leave --cpu-mask to explain, which may speak for another CPU. */
@@ -328,6 +331,7 @@ int run_explain(const struct options *o);
 int run_inspect(const struct options *o);
 int run_bench(const struct options *o);
 int run_promote(const struct options *o);
+int run_diff(const struct options *o);
 /* Streams a data set through the f32 model. stored: the preprocessing comes from a file. */
 int calibrate_from(const struct options *o, precinfer_context *ctx, const struct model *m, const char *path,
                    const struct precinfer_preprocessing *pre, int stored, precinfer_stats **stats);

@@ -67,11 +67,9 @@ static int get_floats(const json_t *value, const struct where *w, const char *ke
 
 /* ------------------------------------------------------------------------------------------------ parts */
 
-static int read_hash(const json_t *value, uint64_t *hash, struct precinfer_error *err)
+/* 16 hexadecimal digits. Nonzero: it is something else. */
+static int hash_of(const char *s, uint64_t *hash)
 {
-    const struct where top = { 0 };
-    const char *s = "";
-    PI_TRY(get_string(value, &top, "model_hash", &s, err));
     uint64_t x = 0;
     size_t n = 0;
     for (; s[n]; n++) {
@@ -79,9 +77,39 @@ static int read_hash(const json_t *value, uint64_t *hash, struct precinfer_error
         if (digit < 0) break;
         x = x << 4 | (unsigned)digit;
     }
-    if (n != 16 || s[n]) return bad(err, &top, "model_hash", "must be 16 hexadecimal digits");
     *hash = x;
-    return 0;
+    return n != 16 || s[n];
+}
+
+static int read_hash(const json_t *value, uint64_t *hash, struct precinfer_error *err)
+{
+    const struct where top = { 0 };
+    const char *s = "";
+    PI_TRY(get_string(value, &top, "model_hash", &s, err));
+    return hash_of(s, hash) ? bad(err, &top, "model_hash", "must be 16 hexadecimal digits") : 0;
+}
+
+static int read_tuned(json_t *value, precinfer_recipe *r, struct pi_arena *scratch, struct precinfer_error *err)
+{
+    static const char *const known[] = { "samples", "hashes" };
+    const struct where top = { 0 }, w = { "tune", NULL };
+    if (!value) return 0;
+    if (!json_is_object(value)) return bad(err, &top, w.group, "must be an object");
+    PI_TRY(check_keys(value, &w, known, 2, err));
+    const json_t *samples = json_object_get(value, "samples"), *hashes = json_object_get(value, "hashes");
+    if (!json_is_integer(samples) || json_integer_value(samples) < 1)
+        return bad(err, &w, "samples", samples ? "must be a whole number above 0" : "missing");
+    if (!json_is_array(hashes)) return bad(err, &w, "hashes", hashes ? "must be an array of strings" : "missing");
+    const size_t n = json_array_size(hashes);
+    if (n > PI_TUNED || (json_int_t)n > json_integer_value(samples)) return bad(err, &w, "hashes", "are too many");
+    uint64_t *x = pi_arena_new(scratch, n + 1, sizeof *x);
+    if (!x) return pi_no_memory(err, n * sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        const char *s = json_string_value(json_array_get(hashes, i));
+        if (!s || hash_of(s, &x[i]))
+            return pi_fail(err, PRECINFER_MALFORMED, "tune.hashes[%zu]: must be 16 hexadecimal digits", i);
+    }
+    return pi_recipe_add_tuned(r, (uint64_t)json_integer_value(samples), x, n, err);
 }
 
 static int read_layout(const json_t *value, const struct where *w, enum precinfer_layout *layout, struct precinfer_error *err)
@@ -161,7 +189,7 @@ static int read_value(const char *name, json_t *value, precinfer_recipe *r, stru
 
 static int read_all(json_t *root, precinfer_recipe *r, struct pi_arena *scratch, struct precinfer_error *err)
 {
-    static const char *const known[] = { "precinfer_recipe", "model_hash", "preprocessing", "nodes", "values" };
+    static const char *const known[] = { "precinfer_recipe", "model_hash", "preprocessing", "nodes", "values", "tune" };
     const struct where top = { 0 };
     if (!json_is_object(root)) return pi_fail(err, PRECINFER_MALFORMED, "recipe: must be a JSON object");
     const json_t *version = json_object_get(root, known[0]);
@@ -171,7 +199,7 @@ static int read_all(json_t *root, precinfer_recipe *r, struct pi_arena *scratch,
     if (json_integer_value(version) != 1)
         return pi_fail(err, PRECINFER_UNSUPPORTED, "precinfer_recipe: version %lld; this library reads 1",
                        (long long)json_integer_value(version));
-    PI_TRY(check_keys(root, &top, known, 5, err));
+    PI_TRY(check_keys(root, &top, known, 6, err));
     PI_TRY(read_hash(json_object_get(root, "model_hash"), &r->model_hash, err));
     PI_TRY(read_preprocessing(json_object_get(root, "preprocessing"), r, scratch, err));
     json_t *nodes = json_object_get(root, "nodes"), *values = json_object_get(root, "values"), *value;
@@ -180,6 +208,7 @@ static int read_all(json_t *root, precinfer_recipe *r, struct pi_arena *scratch,
     if (values && !json_is_object(values)) return bad(err, &top, "values", "must be an object");
     json_object_foreach(nodes, name, value) PI_TRY(read_node(name, value, r, scratch, err));
     json_object_foreach(values, name, value) PI_TRY(read_value(name, value, r, err));
+    PI_TRY(read_tuned(json_object_get(root, "tune"), r, scratch, err));
     return pi_recipe_finish(r, err);
 }
 

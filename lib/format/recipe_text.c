@@ -99,6 +99,21 @@ static void put_hash(struct pi_bytes *out, uint64_t hash)
     for (int shift = 60; shift >= 0; shift -= 4) pi_put_u8(out, (unsigned char)"0123456789abcdef"[hash >> shift & 15]);
 }
 
+/* Hashes a line each, as the rest of the file. */
+static void put_tuned(struct pi_bytes *out, const struct pi_tuned *t)
+{
+    char text[PI_NUMBER_TEXT];
+    pi_put_text(out, ",\n  \"tune\": {\"samples\": ");
+    pi_put(out, text, pi_number_f64(text, (double)t->samples));
+    pi_put_text(out, ", \"hashes\": [");
+    for (size_t i = 0; i < t->n; i++) {
+        pi_put_text(out, i ? ",\n    \"" : "\n    \"");
+        put_hash(out, t->hashes[i]);
+        pi_put_text(out, "\"");
+    }
+    pi_put_text(out, "]}");
+}
+
 int pi_recipe_to_text(const precinfer_recipe *r, struct pi_bytes *out, struct precinfer_error *err)
 {
     pi_put_text(out, "{\n  \"precinfer_recipe\": 1,\n  \"model_hash\": \"");
@@ -115,6 +130,8 @@ int pi_recipe_to_text(const precinfer_recipe *r, struct pi_bytes *out, struct pr
         pi_put_text(out, i ? ",\n" : "\n");
         PI_TRY(put_value(out, &r->values[i], err));
     }
-    pi_put_text(out, r->nvalues ? "\n  }\n}\n" : "}\n}\n");
+    pi_put_text(out, r->nvalues ? "\n  }" : "}");
+    if (r->tuned.samples) put_tuned(out, &r->tuned);
+    pi_put_text(out, "\n}\n");
     return out->failed ? pi_no_memory(err, out->size) : 0;
 }

@@ -70,6 +70,14 @@ typedef int pi_range_of(const void *stats, const char *value, float *min, float 
 int pi_recipe_make(precinfer_graph *g, pi_range_of *range, const void *stats, const struct precinfer_preprocessing *pre,
                    enum precinfer_precision precision, precinfer_recipe **r, struct precinfer_error *err);
 
+/* A copy with the named nodes at another precision, f32 or bf16. Values that only they wanted as u8 go with them, so that what
+ * lies between returns too. */
+int pi_recipe_with(precinfer_graph *g, const precinfer_recipe *r, const char *const *names, size_t n,
+                   enum precinfer_precision precision, precinfer_recipe **with, struct precinfer_error *err);
+/* The same nodes at the same precisions and the same values quantized, with all scales as pi_recipe_make would choose them. */
+int pi_recipe_twin(precinfer_graph *g, pi_range_of *range, const void *stats, const precinfer_recipe *like,
+                   precinfer_recipe **twin, struct precinfer_error *err);
+
 /* ---------------------------------------------------------------- build.c */
 
 enum pi_step_kind { PI_STEP_OP, PI_STEP_CONVERT, PI_STEP_COPY, PI_STEP_TABLE };

@@ -404,13 +404,39 @@ static int check_bound(const struct precinfer_session *s, struct precinfer_error
     return 0;
 }
 
+static int ready(struct precinfer_session *s, struct precinfer_error *err)
+{
+    int status = s->dirty == 2 ? prepare(s, err) : 0;
+    if (!status && s->dirty) status = check_bound(s, err);
+    if (!status && s->dirty) { point(s); s->dirty = 0; }
+    return status;
+}
+
+int pi_session_ready(struct precinfer_session *s, struct precinfer_error *err)
+{
+    const unsigned saved = pi_fp_enter();
+    const int status = ready(s, err);
+    pi_fp_leave(saved);
+    return status;
+}
+
+int pi_session_skips(const struct precinfer_session *s, size_t i)
+{
+    return s->p->steps[i].alias || is_host(s, &s->p->steps[i]);
+}
+
+void pi_session_step(const struct precinfer_session *s, size_t i)
+{
+    const unsigned saved = pi_fp_enter();
+    if (!pi_session_skips(s, i)) run_step(s, i);
+    pi_fp_leave(saved);
+}
+
 int pi_session_run_hooked(struct precinfer_session *s, pi_step_hook *hook, void *user, struct precinfer_error *err)
 {
     s->ran = 0;
     const unsigned saved = pi_fp_enter();
-    int status = s->dirty == 2 ? prepare(s, err) : 0;
-    if (!status && s->dirty) status = check_bound(s, err);
-    if (!status && s->dirty) { point(s); s->dirty = 0; }
+    int status = ready(s, err);
     for (size_t i = 0; !status && i < s->p->nsteps; i++) {
         const struct pi_step *step = &s->p->steps[i];
         if (step->alias || is_host(s, step)) continue;

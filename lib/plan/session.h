@@ -24,6 +24,12 @@ struct precinfer_session {
     void *scratch; size_t scratch_bytes;    /* precinfer_session_value                                          */
     int keep_all, planned, dirty, ran;
 };
+/* What a run does before its first step: shapes, memory, pointers. Afterwards steps may be run one by one, on places that the
+ * caller has filled; places of a session that keeps all share no memory (but aliases). */
+int pi_session_ready(struct precinfer_session *s, struct precinfer_error *err);
+void pi_session_step(const struct precinfer_session *s, size_t step);
+/* Nothing to run: an alias, or integers that were computed with the shapes. */
+int pi_session_skips(const struct precinfer_session *s, size_t step);
 /* A place after a run of a session that keeps all, as row-major f32 where it is lowered; valid until the next call. */
 int pi_session_place(struct precinfer_session *s, int place, struct precinfer_tensor *tensor, struct precinfer_error *err);
 /* A session for the inputs of a batch, and what it has room for. One that they do not fit makes way for one that they do. */

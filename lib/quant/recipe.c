@@ -104,6 +104,35 @@ int pi_recipe_set_preprocessing(precinfer_recipe *r, const struct precinfer_prep
     return 0;
 }
 
+int pi_recipe_add_tuned(precinfer_recipe *r, uint64_t samples, const uint64_t *hashes, size_t n, struct precinfer_error *err)
+{
+    const size_t all = n + r->tuned.n;
+    uint64_t *both = pi_malloc(&r->ctx->alloc, all * sizeof *both), *kept;
+    size_t distinct = 0;
+    if (!both) return pi_no_memory(err, all * sizeof *both);
+    if (r->tuned.n) memcpy(both, r->tuned.hashes, r->tuned.n * sizeof *both);
+    if (n) memcpy(both + r->tuned.n, hashes, n * sizeof *both);
+    pi_sort_u64(both, all);
+    for (size_t i = 0; i < all && distinct < PI_TUNED; i++)
+        if (!distinct || both[i] != both[distinct - 1]) both[distinct++] = both[i];
+    kept = pi_arena_new(&r->arena, distinct + 1, sizeof *kept);
+    if (kept && distinct) memcpy(kept, both, distinct * sizeof *kept);
+    pi_free(&r->ctx->alloc, both);
+    if (!kept) return pi_no_memory(err, distinct * sizeof *kept);
+    r->tuned = (struct pi_tuned){ r->tuned.samples + samples, kept, distinct };
+    return 0;
+}
+
+int pi_recipe_tuned_on(const precinfer_recipe *r, uint64_t hash)
+{
+    for (size_t lo = 0, hi = r ? r->tuned.n : 0; lo < hi;) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (r->tuned.hashes[mid] == hash) return 1;
+        if (hash < r->tuned.hashes[mid]) hi = mid; else lo = mid + 1;
+    }
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------------------ encoding and hash */
 
 static void encode_node(const struct pi_recipe_node *n, struct pi_bytes *out)
@@ -132,6 +161,10 @@ static void encode(const precinfer_recipe *r, int sorted, struct pi_bytes *out)
     for (size_t i = 0; i < r->nnodes; i++) encode_node(&r->nodes[sorted ? (size_t)r->node_order[i] : i], out);
     pi_put_count(out, r->nvalues);
     for (size_t i = 0; i < r->nvalues; i++) encode_value(&r->values[sorted ? (size_t)r->value_order[i] : i], out);
+    if (!r->tuned.samples) return;          /* nothing is written, so that the hash is what it always was */
+    pi_put_u64(out, r->tuned.samples);
+    pi_put_count(out, r->tuned.n);
+    for (size_t i = 0; i < r->tuned.n; i++) pi_put_u64(out, r->tuned.hashes[i]);
 }
 
 void pi_recipe_encode(const precinfer_recipe *r, struct pi_bytes *out) { encode(r, 0, out); }
@@ -250,6 +283,19 @@ static int decode_value(struct pi_reader *in, precinfer_recipe *r, struct pi_are
     return pi_recipe_add_value(r, &v, err);
 }
 
+static int decode_tuned(struct pi_reader *in, precinfer_recipe *r, struct pi_arena *scratch, struct precinfer_error *err)
+{
+    const uint64_t samples = pi_get_u64(in), n = pi_get_count(in);
+    if (in->failed || !samples || n > PI_TUNED || n > samples || n > (in->size - in->at) / 8) return torn(err, in);
+    uint64_t *hashes = pi_arena_new(scratch, (size_t)n + 1, sizeof *hashes);
+    if (!hashes) return pi_no_memory(err, (size_t)n * sizeof *hashes);
+    for (size_t i = 0; i < n; i++) {
+        hashes[i] = pi_get_u64(in);
+        if (i && hashes[i] <= hashes[i - 1]) return torn(err, in);
+    }
+    return pi_recipe_add_tuned(r, samples, hashes, (size_t)n, err);
+}
+
 static int decode(struct pi_reader *in, precinfer_recipe *r, struct pi_arena *scratch, struct precinfer_error *err)
 {
     struct precinfer_preprocessing p;
@@ -262,6 +308,7 @@ static int decode(struct pi_reader *in, precinfer_recipe *r, struct pi_arena *sc
     PI_TRY(pi_recipe_set_preprocessing(r, &p, err));
     for (uint64_t n = pi_get_count(in); n && !in->failed; n--) PI_TRY(decode_node(in, r, scratch, err));
     for (uint64_t n = pi_get_count(in); n && !in->failed; n--) PI_TRY(decode_value(in, r, scratch, err));
+    if (!in->failed && in->at < in->size) PI_TRY(decode_tuned(in, r, scratch, err));
     if (in->failed || in->at != in->size) return torn(err, in);
     return pi_recipe_finish(r, err);
 }

@@ -14,6 +14,11 @@ struct pi_recipe_node {
 };
 struct pi_recipe_value { const char *name; float scale; int32_t zero_point; };
 
+/* The samples that a choice in the recipe was made on (which layers return to f32): their PI_TUNED smallest distinct hashes,
+ * ascending. Calibration, tuning and verification are three sets, so verification asks. samples 0: there were none. */
+enum { PI_TUNED = 65536 };
+struct pi_tuned { uint64_t samples; const uint64_t *hashes; size_t n; };
+
 /* Nodes and values stand in the model's order; the sorted indexes are what searches and the hash use. */
 struct precinfer_recipe {
     atomic_size_t refs;
@@ -24,6 +29,7 @@ struct precinfer_recipe {
     struct pi_recipe_node *nodes;
     struct pi_recipe_value *values;
     size_t nnodes, cnodes, nvalues, cvalues;
+    struct pi_tuned tuned;
     int *node_order, *value_order;      /* set by pi_recipe_finish                                               */
     uint64_t hash;                      /* likewise                                                              */
 };
@@ -35,6 +41,10 @@ void pi_recipe_release(precinfer_recipe *r);        /* NULL: nothing happens    
 int pi_recipe_add_node(precinfer_recipe *r, const struct pi_recipe_node *node, struct precinfer_error *err);
 int pi_recipe_add_value(precinfer_recipe *r, const struct pi_recipe_value *value, struct precinfer_error *err);
 int pi_recipe_set_preprocessing(precinfer_recipe *r, const struct precinfer_preprocessing *p, struct precinfer_error *err);
+/* hashes: n of them, in any order; those that are there already stay, for choices add up. Then finish the recipe. */
+int pi_recipe_add_tuned(precinfer_recipe *r, uint64_t samples, const uint64_t *hashes, size_t n, struct precinfer_error *err);
+/* Was this sample (pi_sample_hash) used to tune it? NULL: no. */
+int pi_recipe_tuned_on(const precinfer_recipe *r, uint64_t hash);
 /* Sorts, refuses a name that stands there twice, hashes. Nothing may be added after it. */
 int pi_recipe_finish(precinfer_recipe *r, struct precinfer_error *err);
 /* Of a finished recipe; NULL: not in it. */

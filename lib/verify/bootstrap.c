@@ -3,6 +3,7 @@
 #include <string.h>
 #include "../base/sort.h"
 #include "bootstrap.h"
+#include "bounds.h"
 
 /* 2^32 P(X <= k) of X ~ Poisson(1); what is left, P(X > 11) = 8e-10, is drawn as 12. */
 static const uint32_t AT_MOST[] = { 0x5e2d58d9, 0xbc5ab1b1, 0xeb715e1e, 0xfb239797, 0xff1025f6, 0xffd90f3c, 0xfffa8b72,
@@ -232,7 +233,10 @@ int pi_boot_set_merge(struct pi_boot_set *into, const struct pi_boot_set *from, 
 
 /* ------------------------------------------------------------------------------------------------ F1 */
 
-struct point { double reference, candidate, contrast, se; };
+struct point {
+    double reference, candidate, contrast, se;
+    double differ, most;                        /* samples on which the models differ; how far one can move the metric, * n */
+};
 
 /* 2 TP / (predicted + positive), and the standard error of the contrast from its influence: a sample moves F1 by
  * (2 tp - F1 (predicted + positive)) / mean of (predicted + positive). */
@@ -258,7 +262,9 @@ static struct point f1(const double *cell, double a)
         sum += cell[i] * move * move;
     }
     const double se = n > 1 ? sqrt(sum / n / (n - 1)) : 0;
-    return (struct point){ metric[0], metric[1], a * metric[0] - metric[1], se > 1e-13 ? se : 0 };
+    return (struct point){ metric[0], metric[1], a * metric[0] - metric[1], se > 1e-13 ? se : 0,
+        cell[2] + cell[3] + cell[4] + cell[5],
+        (2 - metric[0]) * n / size[0] };        /* a hit that is lost                                                  */
 }
 
 /* ------------------------------------------------------------------------------------------------ AUC */
@@ -394,6 +400,8 @@ static int replicate(const struct pi_boot_set *b, double a, struct studentized *
         memset(u.w, 1, u.n * BLOCK);
         auc_block(&u, a, p);
         *whole = p[0];
+        for (size_t i = 0; i < u.n; i++) whole->differ += u.place[0][i * BLOCK] != u.place[1][i * BLOCK];
+        whole->most = (double)u.n / (double)(u.np < u.n - u.np ? u.np : u.n - u.np);
     }
     s->estimate = whole->contrast;
     s->se = whole->se;
@@ -414,6 +422,16 @@ static int replicate(const struct pi_boot_set *b, double a, struct studentized *
     return 0;
 }
 
+/* Replicates of a handful of samples know nothing of those that were not drawn. Then: the candidate is within `most` times
+ * the share that may differ, by Clopper and Pearson, of the reference. */
+static void few(const struct point *p, double a, double c, double n, double alpha, struct pi_set_result *r)
+{
+    const double same = (a - 1) * p->reference - c, differ = p->most * pi_cp_upper((int64_t)p->differ, (int64_t)n, alpha);
+    r->lower = same - differ;
+    r->upper = same + differ;
+    r->p_below = same > 0 ? 1 - pi_beta(same / p->most, p->differ + 1, n - p->differ) : 1;
+}
+
 int pi_boot_set_result(const struct pi_boot_set *b, double a, double c, double alpha, struct pi_set_result *r,
                        struct precinfer_error *err)
 {
@@ -428,6 +446,10 @@ int pi_boot_set_result(const struct pi_boot_set *b, double a, double c, double a
     r->candidate = whole.candidate;
     s.estimate = r->estimate = whole.contrast - c;
     if (n[0] + n[1] < PI_BOOT_LEAST) return 0;
+    if (whole.differ < PI_BOOT_FEW) {
+        few(&whole, a, c, n[0] + n[1], alpha, r);
+        return 0;
+    }
     bounds(&s, alpha, &r->lower, &r->upper);
     r->p_below = p_below(&s);
     return 0;

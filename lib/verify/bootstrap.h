@@ -5,10 +5,12 @@
 #define PI_VERIFY_BOOTSTRAP_H
 #include "evidence.h"
 
-enum { PI_REPLICATES = 1000, PI_BOOT_LEAST = 30 };     /* fewer units than that bound nothing                         */
+enum { PI_REPLICATES = 1000, PI_BOOT_LEAST = 30, PI_BOOT_FEW = 10 };
+/* Fewer than PI_BOOT_LEAST units bound nothing; below PI_BOOT_FEW samples on which the models differ, set metrics are bounded by
+ * how many may differ (Clopper-Pearson) and how far one of them can move the metric. */
 unsigned pi_poisson(uint64_t id, unsigned replicate);
 
-/* Mean of an unbounded d: studentized (bootstrap-t). */
+/* Mean of an unbounded d: studentized (bootstrap-t). A d that never varies is taken for constant. */
 struct pi_boot_mean { double *sums; double w, x, xx; };         /* per replicate: weights, weighted sums, squares   */
 int pi_boot_mean_new(const struct pi_allocator *a, struct pi_boot_mean *b, struct precinfer_error *err);
 void pi_boot_mean_add(struct pi_boot_mean *b, uint64_t id, double d);
@@ -27,7 +29,8 @@ int pi_boot_set_new(const struct pi_allocator *a, enum pi_set_metric metric, str
 int pi_boot_set_add(struct pi_boot_set *b, uint64_t id, int positive, double reference, double candidate,
     struct precinfer_error *err);
 int pi_boot_set_merge(struct pi_boot_set *into, const struct pi_boot_set *from, struct precinfer_error *err);
-/* Point values (NAN where there is no positive or no negative), bounds of the contrast, p of H0: contrast <= 0. */
+/* Point values (NAN where there is no positive or, for AUC, no negative), bounds of the contrast, p of H0: contrast <= 0.
+ * Studentized by the spread of influences: of samples for F1, of placements (DeLong) for AUC. */
 struct pi_set_result { double reference, candidate, estimate, lower, upper, p_below, sd; };
 int pi_boot_set_result(const struct pi_boot_set *b, double a, double c, double alpha, struct pi_set_result *r,
     struct precinfer_error *err);

@@ -72,13 +72,24 @@ int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *fro
     return 0;
 }
 
-int pi_contrast_worst(const struct pi_contrast *c, size_t sample, double r, double *figure, struct precinfer_error *err)
+/* d rises or falls by 1 with the figure: the figure that makes it so. */
+static double solve(const struct pi_contrast *c, double r, double d)
 {
-    if (c->kind == PI_KIND_MEAN)
+    const double rest = d_of(c, r, 0);
+    return d_of(c, r, 1) < rest ? rest - d : d - rest;
+}
+int pi_contrast_figure(const struct pi_contrast *c, size_t sample, double r, int bad, int to_bounds, double *figure, int *counted,
+                       struct precinfer_error *err)
+{
+    const double d = d_of(c, r, *figure);
+    *counted = bad || !(d - d == 0);
+    if (*counted && c->kind == PI_KIND_MEAN)
         return pi_fail(err, PRECINFER_INVALID, "sample %zu: the candidate gave no finite number for budget '%s': declare bounds, so that "
                        "such a sample can be counted as the worst", sample, c->budget->text);
-    const double rest = d_of(c, r, 0), at = c->e.high - rest;
-    *figure = d_of(c, r, 1) < rest ? -at : at;
+    if (*counted || (to_bounds && c->kind == PI_KIND_BOUNDED && d > c->e.high)) *figure = solve(c, r, c->e.high);
+    else if (to_bounds && c->kind == PI_KIND_BOUNDED && d < c->e.low) *figure = solve(c, r, c->e.low);
+    else return 0;
+    *counted = 1;
     return 0;
 }
 
@@ -89,7 +100,9 @@ int pi_contrast_add(const struct pi_allocator *a, struct pi_contrast *c, uint64_
     if (c->kind == PI_KIND_MEAN) {
         pi_boot_mean_add(&c->m, id, d);
     } else {
-        if (worst) d = c->e.high;
+        const double rounding = 1e-12 * (c->e.high - c->e.low);
+        if (worst || (d > c->e.high && d <= c->e.high + rounding)) d = c->e.high;
+        if (d < c->e.low && d >= c->e.low - rounding) d = c->e.low;
         PI_TRY(pi_evidence_add(a, &c->e, d, 1, err));
         c->e.clipped += worst != 0;
     }

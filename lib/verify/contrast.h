@@ -27,9 +27,12 @@ int pi_contrast_open(const struct pi_allocator *a, struct pi_contrast *c, const 
 void pi_contrast_close(const struct pi_allocator *a, struct pi_contrast *c);
 /* An independent copy of a contrast with evidence. */
 int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *from, struct pi_contrast *to, struct precinfer_error *err);
-/* The figure of a candidate that gave none: the one that makes d the upper bound. Unbounded: an error that names the sample. */
-int pi_contrast_worst(const struct pi_contrast *c, size_t sample, double r, double *figure, struct precinfer_error *err);
-/* One unit: a sample or the means of a cluster. Not of sets. worst: figure c is from pi_contrast_worst. */
+/* Makes the candidate's figure one that can be counted. One that is no number becomes the one that makes d the upper bound;
+ * where d is unbounded that is an error, which names the sample. to_bounds: nor may d lie beyond the bounds, so that the mean
+ * of a cluster is one of what was counted. 1 in *counted: the figure was changed. */
+int pi_contrast_figure(const struct pi_contrast *c, size_t sample, double r, int bad, int to_bounds, double *figure, int *counted,
+                       struct precinfer_error *err);
+/* One unit: a sample or the means of a cluster. Not of sets. worst: d is the upper bound. */
 int pi_contrast_add(const struct pi_allocator *a, struct pi_contrast *c, uint64_t id, double r, double figure, int worst,
                     struct precinfer_error *err);
 

@@ -168,14 +168,13 @@ static int add_to_budget(precinfer_gate *g, size_t budget, const struct pi_sampl
         c->units += !clustered;
         if (clustered) PI_TRY(add_to_cluster(g, at, cluster, 0, 0, err));
     } else {
-        const double d = pi_contrast_d(&b->b, c->value, f.r, f.c);
-        const int worst = f.bad_c || !(d - d == 0);
-        if (worst) PI_TRY(pi_contrast_worst(c, s->i, f.r, &f.c, err));
+        int counted;
+        PI_TRY(pi_contrast_figure(c, s->i, f.r, f.bad_c, clustered, &f.c, &counted, err));
         if (clustered) {
             PI_TRY(add_to_cluster(g, at, cluster, f.r, f.c, err));
-            c->e.clipped += worst;
+            c->e.clipped += (uint64_t)counted;
         } else {
-            PI_TRY(pi_contrast_add(&g->ctx->alloc, c, id, f.r, f.c, worst, err));
+            PI_TRY(pi_contrast_add(&g->ctx->alloc, c, id, f.r, f.c, counted, err));
         }
     }
     c->samples++;

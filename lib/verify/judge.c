@@ -19,7 +19,7 @@ static int end_text(struct pi_arena *arena, struct pi_bytes *t, const char **tex
 static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_how how, const char **text, struct precinfer_error *err)
 {
     static const char *const names[] = { "betting confidence sequence", "Clopper-Pearson", "score bound",
-                                         "studentized Poisson bootstrap", "Poisson bootstrap" };
+                                         "studentized Poisson bootstrap", "studentized Poisson bootstrap" };
     struct pi_bytes t = { .a = r->arena.a };
     pi_put_text(&t, names[how]);
     pi_put_text(&t, ", ");
@@ -243,6 +243,14 @@ static void blame(precinfer_report *r, const double *p, int *order, size_t from,
     for (size_t i = 0; i < n && p[order[i]] <= alpha / (double)(n - i); i++) r->contrasts[order[i]].blamed = 1;
 }
 
+/* What a contrast needs, as samples of all slices: its own are a share of them, and units may be clusters. */
+static int64_t needed_samples(const precinfer_gate *g, const struct precinfer_contrast *c, size_t budget)
+{
+    const size_t n = g->policy->rules.n;
+    if (c->needed <= 0 || !c->units || c->metric == PRECINFER_LATENCY || (n && g->judged < n)) return c->needed;
+    const double all = (double)c->needed * (double)samples_of(g, budget) / (double)c->units;
+    return all < 1e15 ? (int64_t)all + (all > (double)(int64_t)all) : -1;
+}
 /* A budget of which no slice could be judged is undecided: nothing was shown. */
 static void combine(const precinfer_gate *g, precinfer_report *r, const int *budget_of)
 {
@@ -257,8 +265,9 @@ static void combine(const precinfer_gate *g, precinfer_report *r, const int *bud
             judged++;
             fail |= c->verdict == PRECINFER_FAIL;
             open |= c->verdict == PRECINFER_UNDECIDED;
-            if (c->needed < 0 || *most < 0) *most = -1;
-            else if (c->needed > *most) *most = c->needed;
+            const int64_t more = needed_samples(g, c, b);
+            if (more < 0 || *most < 0) *most = -1;
+            else if (more > *most) *most = more;
         }
         open |= !judged;
     }

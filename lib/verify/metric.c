@@ -125,8 +125,8 @@ static int log_losses(const struct precinfer_policy *p, const struct pi_sample *
         n++;
     }
     if (!n) return pi_fail(err, PRECINFER_INVALID, "sample %zu: no position has a label", s->i);
-    f->r /= (double)n;
-    f->c /= (double)n;
+    f->r = s->reference.index < 0 ? NAN : f->r / (double)n;
+    f->c = s->candidate.index < 0 ? NAN : f->c / (double)n;
     return 0;
 }
 
@@ -184,8 +184,8 @@ static int set_scores(const struct precinfer_budget *b, const struct pi_sample *
         return pi_fail(err, PRECINFER_INVALID, "class %lld is looked for, but the output has %zu", (long long)b->positive, s->each);
     const size_t at = s->i * s->each + (s->each > 1 ? (size_t)b->positive : 0);
     const int positive = s->labels[0] == b->positive;
-    f->r = element(&s->j->reference, at);
-    f->c = element(&s->j->candidate, at);
+    f->r = s->reference.index < 0 ? NAN : element(&s->j->reference, at);
+    f->c = s->candidate.index < 0 ? NAN : element(&s->j->candidate, at);
     if (f->r != f->r) return 0;
     if (b->metric == PRECINFER_F1) {
         f->r = f->r >= b->threshold;

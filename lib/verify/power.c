@@ -92,12 +92,12 @@ static double enough(const struct paired *q, double n, double lost, double from,
     fill(q, n, lost, from, count);
     return passes(q, count, n, upper) ? from : n + 1;
 }
-/* Sum over what may be lost, every value where they are few, else 60 of them, of P(lost) P(enough is gained | lost). */
+/* Sum over what may be lost, every value where they are few, else 30 of them, of P(lost) P(enough is gained | lost). */
 static double given(const struct paired *q, double n)
 {
     const double p = q->p[1], g = q->p[2] / (1 - p), spread = 4.5 * sqrt(n * p * (1 - p)) + 4;
     const double first = n * p > spread ? whole(n * p - spread) : 0, last = n * p + spread < n ? whole(n * p + spread) : n;
-    const double step = last - first > 60 ? whole((last - first) / 60) : 1;
+    const double step = last - first > 30 ? whole((last - first) / 30) : 1;
     double power = 0, mass = 0;
     for (double lost = first; lost <= last; lost += step) {
         const double rest = n - lost, middle = rest * g, wide = 6 * sqrt(middle * (1 - g)) + 8, weight = binomial(lost, n, p);

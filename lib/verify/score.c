@@ -33,15 +33,31 @@ double pi_normal_quantile(double p)
     return -(lo + hi) / 2;
 }
 
-/* (mean of (d - m) / (1 + t (d - m))), which falls with t. */
-static double balance(const struct pi_evidence *e, double m, double t)
+/* Sum of (d - m) / (1 + t (d - m)), which falls with t, and its slope. */
+static double balance(const struct pi_evidence *e, double m, double t, double *slope)
 {
     double sum = 0;
+    *slope = 0;
     for (size_t i = 0; i < e->n; i++) {
-        const double x = e->atoms[i].low - m;
-        if (e->atoms[i].count) sum += (double)e->atoms[i].count * x / (1 + t * x);
+        const double x = e->atoms[i].low - m, part = x / (1 + t * x);
+        if (!e->atoms[i].count) continue;
+        sum += (double)e->atoms[i].count * part;
+        *slope -= (double)e->atoms[i].count * part * part;
     }
     return sum;
+}
+/* Its root between from and to: Newton's steps, halved where they leave what is known. */
+static double root(const struct pi_evidence *e, double m, double from, double to, double t)
+{
+    for (int i = 0; i < 200; i++) {
+        double slope;
+        const double y = balance(e, m, t, &slope), last = t;
+        if (y > 0) from = t; else to = t;
+        t -= y / slope;
+        if (!(t > from && t < to)) t = from / 2 + to / 2;
+        if (t == last || (t - last < 1e-15 * (to - from) && last - t < 1e-15 * (to - from)) || t == from || t == to) break;
+    }
+    return t;
 }
 
 /* Variance at the most likely distribution with mean m: masses count / (n (1 + t (d - m))), t from the constraint. Where no
@@ -49,17 +65,10 @@ static double balance(const struct pi_evidence *e, double m, double t)
 static double variance(const struct pi_evidence *e, double m)
 {
     const double above = e->high - m, below = m - e->low;
-    const double lo = -1 / above, hi = 1 / below;               /* t at which an outermost value's mass is free         */
-    double from = lo, to = hi, mass = 0, sum = 0;
+    double slope, mass = 0, sum = 0;
     if (!(above > 0) || !(below > 0)) return 0;
-    const double at0 = balance(e, m, 0);
-    if (at0 > 0) from = 0; else to = 0;
-    for (int i = 0; i < 200; i++) {
-        const double t = (from + to) / 2;
-        if (t == from || t == to) break;
-        if (balance(e, m, t) > 0) from = t; else to = t;
-    }
-    const double t = at0 > 0 ? from : to;
+    const double at0 = balance(e, m, 0, &slope);                /* t beyond these: an outermost value's mass is negative  */
+    const double t = at0 > 0 ? root(e, m, 0, 1 / below, 0.5 / below) : root(e, m, -1 / above, 0, -0.5 / above);
     for (size_t i = 0; i < e->n; i++) {
         const double x = e->atoms[i].low - m, p = e->atoms[i].count
             ? (double)e->atoms[i].count / (double)e->count / (1 + t * x) : 0;

@@ -52,10 +52,13 @@ static size_t top1(const struct precinfer_tensor *t, size_t sample, size_t each)
 }
 
 /* Did anything that made the plan see this sample? */
-static int seen(const precinfer_plan *p, uint64_t hash)
+static int seen(const precinfer_plan *p, uint64_t hash, size_t *tuned)
 {
     const struct pi_sketch s = { .hashes = (uint64_t *)(uintptr_t)p->hashes, .n = p->nhashes };
-    return pi_sketch_has(&s, hash);
+    if (pi_sketch_has(&s, hash)) return 1;
+    const int by_tuning = pi_recipe_tuned_on(p->recipe, hash);
+    *tuned += (size_t)by_tuning;
+    return by_tuning;
 }
 
 static int room_for(struct verify *v, size_t samples)
@@ -102,7 +105,7 @@ static int answers(struct verify *v, const struct precinfer_batch *b)
         pi_hash_add(&v->hash, &hash, sizeof hash);
         v->total++;
         v->skip[i] = 0;
-        if (seen(v->cand.plan, hash)) {
+        if (seen(v->cand.plan, hash, &r->tuned_samples)) {
             r->overlap_samples++;
             v->skip[i] = !v->policy->allow_overlap;
             if (v->skip[i]) continue;
@@ -233,7 +236,10 @@ static int overlap(const struct verify *v)
     const struct precinfer_report_info *r = &v->r->info;
     const double most = v->gate ? v->gate->policy->rules.max_overlap : 0.01;
     if (v->policy->allow_overlap || (double)r->overlap_samples <= most * (double)v->total) return 0;
-    return pi_fail(v->err, PRECINFER_INVALID, "%zu of %zu samples were used for calibration: verify on other data, or allow the overlap (--allow-overlap)", r->overlap_samples, v->total);
+    return pi_fail(v->err, PRECINFER_INVALID,
+                   "%zu of %zu samples were used for %s: verify on other data, or allow the overlap (--allow-overlap)",
+                   r->overlap_samples, v->total,
+                   !r->tuned_samples ? "calibration" : r->tuned_samples < r->overlap_samples ? "calibration or tuning" : "tuning");
 }
 
 static int walk(struct verify *v, precinfer_next_batch *next, void *user)
