@@ -39,11 +39,6 @@ static void save(const char *name, enum precinfer_dtype dtype, const void *data,
     struct precinfer_error err;
     ck_assert_msg(!precinfer_npy_save(ctx, in_dir(name), &t, &err), "%s", err.text);
 }
-static void text_file(const char *name, const char *text)
-{
-    FILE *f = fopen(in_dir(name), "wb");
-    ck_assert(f && fputs(text, f) >= 0 && !fclose(f));
-}
 
 /* Outputs of a reference and of a candidate that differs from it in every `every`-th sample, with labels of which the
  * reference has nine in ten right. */
@@ -148,6 +143,12 @@ END_TEST
 
 #if PI_WITH_ONNX
 #include <jansson.h>
+
+static void text_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_dir(name), "wb");
+    ck_assert(f && fputs(text, f) >= 0 && !fclose(f));
+}
 
 static json_t *load(const char *name)
 {
