@@ -270,7 +270,9 @@ START_TEST(too_few)
         precinfer_report *r = h_look(g);
         h_expect(h_info(r).verdict == (k ? PRECINFER_PASS : PRECINFER_UNDECIDED) && h_info(r).needed_samples == (k ? 0 : 601), "verdict %d, needed %lld",
                  (int)h_info(r).verdict, (long long)h_info(r).needed_samples);
-        h_expect(h_contrast(r, 1).verdict == h_info(r).verdict, "a slice");
+        const struct precinfer_contrast c = h_contrast(r, 1);
+        h_expect(c.verdict == h_info(r).verdict && c.needed == (k ? 0 : (int64_t)ceil(601 * ((double)c.units / 600))), "a slice of %llu needs %lld",
+                 (unsigned long long)c.units, (long long)c.needed);
         precinfer_report_free(r);
         precinfer_gate_free(g);
     }
