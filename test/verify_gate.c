@@ -419,6 +419,31 @@ START_TEST(slices)
     h_expect(small > 500, "%zu users", small);
     precinfer_report_free(r);
     precinfer_gate_free(g);
+    /* one fails, those before and after it pass */
+    g = h_gate(ctx, "{\"precinfer_policy\": 1, \"budgets\": [{\"metric\": \"cosine\", \"min\": -0.9}, {\"metric\": \"agreement\", \"min\": 0.99},"
+                    "{\"metric\": \"topk\", \"k\": 5, \"max_drop\": \"5pt\"}]}");
+    h_feed_all(g, &s);
+    r = h_look(g);
+    h_expect(h_contrast(r, 0).verdict == PRECINFER_PASS && h_contrast(r, 1).verdict == PRECINFER_FAIL && h_contrast(r, 2).verdict == PRECINFER_PASS &&
+             h_info(r).verdict == PRECINFER_FAIL && h_info(r).needed_samples == 0, "pass, fail, pass: %d", (int)h_info(r).verdict);
+    precinfer_report_free(r);
+    precinfer_gate_free(g);
+    /* what a slice needs, of all samples: it is a share of them */
+    for (size_t i = 0; i < s.n; i++) if (s.region[i] && !strcmp(s.region[i], "south")) memcpy(s.cand[i], s.ref[i], sizeof s.cand[i]);
+    g = h_gate(ctx, "{\"precinfer_policy\": 1, \"slices\": [{\"by\": \"region\", \"metric\": \"agreement\", \"min\": 0.01, \"margins\": {\"north\": 0.998}}]}");
+    ck_assert(!h_feed(g, &s, 0, 300, 100, s.region, NULL, &err));
+    r = h_look(g);
+    for (size_t k = 0; k < 3; k++) {
+        const struct precinfer_contrast c = h_contrast(r, k);
+        size_t known = 0;
+        for (size_t i = 0; i < 300; i++) known += s.region[i] != NULL;
+        if (!strcmp(c.slice, "north"))
+            h_expect(c.verdict == PRECINFER_UNDECIDED && c.needed > 500 && fabs((double)h_info(r).needed_samples - (double)c.needed * (double)known / (double)c.units) <= 1,
+                     "north needs %lld, so %lld of all", (long long)c.needed, (long long)h_info(r).needed_samples);
+        else h_expect(c.verdict == PRECINFER_PASS, "%s: %d", c.slice, (int)c.verdict);
+    }
+    precinfer_report_free(r);
+    precinfer_gate_free(g);
     /* every slice too small to be judged: nothing was shown */
     g = h_gate(ctx, "{\"precinfer_policy\": 1, \"slices\": [{\"by\": \"user\", \"metric\": \"agreement\", \"min\": 0.01, \"min_samples\": 5000}]}");
     ck_assert(!h_feed(g, &s, 0, s.n, 100, s.user, NULL, &err));

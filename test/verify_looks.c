@@ -270,7 +270,9 @@ START_TEST(too_few)
         precinfer_report *r = h_look(g);
         h_expect(h_info(r).verdict == (k ? PRECINFER_PASS : PRECINFER_UNDECIDED) && h_info(r).needed_samples == (k ? 0 : 601), "verdict %d, needed %lld",
                  (int)h_info(r).verdict, (long long)h_info(r).needed_samples);
-        h_expect(h_contrast(r, 1).verdict == h_info(r).verdict, "a slice");
+        const struct precinfer_contrast c = h_contrast(r, 1);
+        h_expect(c.verdict == h_info(r).verdict && c.needed == (k ? 0 : (int64_t)ceil(601 * ((double)c.units / 600))), "a slice of %llu needs %lld",
+                 (unsigned long long)c.units, (long long)c.needed);
         precinfer_report_free(r);
         precinfer_gate_free(g);
     }
@@ -501,9 +503,9 @@ START_TEST(refused)
     float x[2][4] = { { 1, 2, 3, 4 }, { 4, 3, 2, 1 } };
     const int64_t labels[] = { 1, 0, 3, 9, -1, 2 };
     const double figure[] = { 1, 2 };
-    const struct precinfer_figure figures[] = { { "other", figure, figure }, { "half", figure, NULL } };
+    const struct precinfer_figure figures[] = { { NULL, figure, figure }, { "half", figure, NULL }, { "whole", figure, figure } };
     const struct precinfer_judged good = { .samples = 2, .labels = labels, .reference = { x, PRECINFER_F32, 2, { 2, 4 }, 0 },
-        .candidate = { x, PRECINFER_F32, 2, { 2, 4 }, 0 }, .target = { x, PRECINFER_F32, 2, { 2, 4 }, 0 }, .figures = figures, .nfigures = 2 };
+        .candidate = { x, PRECINFER_F32, 2, { 2, 4 }, 0 }, .target = { x, PRECINFER_F32, 2, { 2, 4 }, 0 }, .figures = figures, .nfigures = 3 };
     const char *const top = ONE("\"metric\": \"top1\", \"max_drop\": \"1pt\""), *const mae = ONE("\"metric\": \"mae\", \"max_ratio\": 2"),
         *const loss = ONE("\"metric\": \"log_loss\", \"max_increase\": 1"), *const same = ONE("\"metric\": \"agreement\", \"min\": 0.5");
     struct precinfer_judged j;
@@ -533,6 +535,7 @@ START_TEST(refused)
     REFUSED("\"slices\": [{\"by\": \"town\", \"metric\": \"agreement\", \"min\": 0.5}]", "column 'town'", (void)0);
     REFUSED("\"cluster\": \"user\", \"budgets\": [{\"metric\": \"agreement\", \"min\": 0.5}]", "column 'user'", (void)0);
     j = good;
+    h_expect(!add_with(ONE("\"metric\": \"score\", \"name\": \"whole\", \"max_drop\": 1"), &j, &err), "%s", err.text);
     h_expect(!add_with(top, &j, &err) && !add_with(same, &j, &err) && !add_with(mae, &j, &err) && !add_with(loss, &j, &err), "%s", err.text);
     j.labels = NULL;
     h_expect(!add_with(same, &j, &err), "%s", err.text);

@@ -113,6 +113,14 @@ static uint64_t samples_of(const precinfer_gate *g, size_t budget)
     return n;
 }
 
+/* Units of this contrast when its budget has the least number of samples, by its share of those so far. */
+static int64_t part_of_least(const precinfer_gate *g, const struct pi_contrast *c)
+{
+    const double least = (double)g->policy->rules.min_samples, all = (double)samples_of(g, c->index);
+    const double part = c->units ? least * ((double)c->units / all) : least;
+    return (int64_t)part + (part > (double)(int64_t)part);
+}
+
 static void decide(const precinfer_gate *g, const struct pi_contrast *c, const struct pi_finding *f, struct precinfer_contrast *out)
 {
     const struct precinfer_policy_rules *rules = &g->policy->rules;
@@ -126,8 +134,9 @@ static void decide(const precinfer_gate *g, const struct pi_contrast *c, const s
         out->needed = (int64_t)rules->n;
         out->lower = out->upper = NAN;
     } else if (samples_of(g, c->index) < rules->min_samples) {
+        const int64_t least = part_of_least(g, c);
         out->verdict = PRECINFER_UNDECIDED;
-        if (out->needed >= 0 && out->needed < (int64_t)rules->min_samples) out->needed = (int64_t)rules->min_samples;
+        if (out->needed >= 0 && out->needed < least) out->needed = least;
     }
     if (c->slice && c->samples < c->budget->b.min_samples) { out->verdict = PRECINFER_NO_LIMIT; out->needed = 0; }
 }
@@ -248,7 +257,9 @@ static int64_t needed_samples(const precinfer_gate *g, const struct precinfer_co
 {
     const size_t n = g->policy->rules.n;
     if (c->needed <= 0 || !c->units || c->metric == PRECINFER_LATENCY || (n && g->judged < n)) return c->needed;
-    const double all = (double)c->needed * (double)samples_of(g, budget) / (double)c->units;
+    const double a_unit = (double)samples_of(g, budget) / (double)c->units, all = (double)c->needed * a_unit;
+    const double least = (double)g->policy->rules.min_samples;
+    if (all > least && all - a_unit < least) return (int64_t)least;     /* no more than rounding to whole units       */
     return all < 1e15 ? (int64_t)all + (all > (double)(int64_t)all) : -1;
 }
 /* A budget of which no slice could be judged is undecided: nothing was shown. */

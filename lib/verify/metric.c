@@ -201,7 +201,8 @@ static int set_scores(const struct precinfer_budget *b, const struct pi_sample *
 
 static const struct precinfer_figure *figure(const struct precinfer_judged *j, const char *name)
 {
-    for (size_t i = 0; i < j->nfigures; i++) if (!strcmp(j->figures[i].name, name)) return &j->figures[i];
+    for (size_t i = 0; i < j->nfigures; i++)
+        if (j->figures[i].name && !strcmp(j->figures[i].name, name)) return &j->figures[i];
     return NULL;
 }
 
