@@ -356,7 +356,7 @@ START_TEST(goes_on)
     save_directory("c", "y", cand, 0, N, 0, 0);
     for (int i = 0; i < 3; i++) {
         const int cut[] = { 0, 300, 700, N };
-        char a[8], b[8];
+        char a[16], b[16];
         snprintf(a, sizeof a, "r%d", i);
         snprintf(b, sizeof b, "c%d", i);
         save_directory(a, "y", ref, cut[i], cut[i + 1], 1, 1);
@@ -404,6 +404,8 @@ START_TEST(goes_on)
     t_shell("T verify --candidate $DIR/c0 --reference $DIR/r0 --policy $DIR/n.json --json $DIR/f");
     t_says("200 samples, a number fixed beforehand");
     t_says("100 samples beyond the policy's n");
+    t_run(3, "T verify --candidate $DIR/c0 --reference $DIR/r0 --policy $DIR/n.json --skip 200");
+    t_says("100 samples do not decide; the policy judges 200, no fewer");
     t_run(2, "T verify --candidate $DIR/c1 --reference $DIR/r1 --policy $DIR/n.json --continue $DIR/f");
     t_says("fixes n at 200");
     static const struct { const char *path, *key; int kind; } damage[] = {
@@ -732,6 +734,9 @@ START_TEST(promotes)
     t_run(0, "T convert " MODEL " -o $DIR/f --precision f32 --divide 16");
     t_run(2, "T promote $DIR/f --report $DIR/j --to $DIR/to");
     t_says("hash");
+    t_run(0, "T convert " MODEL " -o $DIR/f --precision f32 --divide 16 --strict --json $DIR/n");
+    t_run(2, "T promote $DIR/f --report $DIR/n --to $DIR/to");
+    t_says("nothing was verified");
     t_run(2, "T promote $DIR/none --report $DIR/j --to $DIR/to");
     t_run(2, "T promote " MODEL " --report $DIR/j --to $DIR/to");
     json_t *j = load("j");
