@@ -228,10 +228,13 @@ static int with_limits(const struct options *o, struct found *f, struct input *i
     return code;
 }
 
-static int check_limits(const struct options *o, const struct found *f, const struct input *in)
+static int check_limits(const struct options *o, const struct found *f, const struct input *in, const precinfer_policy *policy)
 {
     struct precinfer_plan_info plan;
+    size_t runs;
     if (!has_limits(o)) return 0;
+    if (latency_asked(policy, &runs))
+        return fail(EXIT_USAGE, "cannot use the policy", o->policy, "diff measures no latency; verify does");
     if (!f->a.m.plan || !f->b.m.graph)
         return fail(EXIT_USAGE, "no verdict", f->a.path,
                     "limits judge a plan against its model; verify --candidate judges recorded outputs");
@@ -244,15 +247,13 @@ static int check_limits(const struct options *o, const struct found *f, const st
 
 static int two_sides(const struct options *o, precinfer_context *ctx, struct found *f)
 {
-    struct precinfer_error err;
     struct input in = { 0 };
     precinfer_policy *policy = NULL;
     int code = open_side(ctx, o->files.items[0], &f->a);
     if (!code) code = open_side(ctx, o->files.items[1], &f->b);
-    if (!code && o->policy && precinfer_policy_load(ctx, o->policy, &policy, &err))
-        code = fail_input(&err, "cannot use the policy", o->policy);
+    if (!code && o->policy) code = load_policy(ctx, o->policy, &policy);
     if (!code) code = open_input(o, ctx, f, policy, &in);
-    if (!code) code = check_limits(o, f, &in);
+    if (!code) code = check_limits(o, f, &in, policy);
     if (!code) code = compare(o, ctx, f, &in);
     if (!code) code = with_limits(o, f, &in, policy);
     if (!code && !has_limits(o)) say_diff(o, f, text_out(o));

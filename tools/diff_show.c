@@ -139,6 +139,7 @@ void say_minimal(const struct options *o, const struct found *f, FILE *out)
     fprintf(out, "minimal set after %zu evaluations: %zu of %zu layers return to f32%s\n", f->set.evaluations, f->set.layers,
             f->set.lowered, f->set.minimal ? "; taking any one out of the set fails the limits" : " (cancelled: perhaps fewer would do)");
     for (size_t i = 0; i < f->set.layers; i++) fprintf(out, "  %s\n", precinfer_minimal_layer(f->minimal, i));
+    fputs("  (in f32 they read their inputs as they are: what only they read in 8 bits is no longer quantized)\n", out);
     if (o->recipe_out) fprintf(out, "%s holds the recipe, for convert --recipe\n", o->recipe_out);
     fprintf(out, "the %zu samples of this data chose the set: verify on others\n", f->set.samples);
 }
