@@ -28,11 +28,21 @@ static inline const char *path_of(const char *name)
     return path[k];
 }
 
-static inline struct precinfer_side recorded(const char *path) { return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .path = path }; }
-static inline struct precinfer_side of_plan(const precinfer_plan *p) { return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .plan = p }; }
-static inline struct precinfer_side of_graph(const precinfer_graph *g) { return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .graph = g }; }
+static inline struct precinfer_side recorded(const char *path)
+{
+    return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .path = path };
+}
+static inline struct precinfer_side of_plan(const precinfer_plan *p)
+{
+    return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .plan = p };
+}
+static inline struct precinfer_side of_graph(const precinfer_graph *g)
+{
+    return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .graph = g };
+}
 
-static inline precinfer_diff *diff(precinfer_context *ctx, struct precinfer_side a, struct precinfer_side b, precinfer_next_batch *next,
+static inline precinfer_diff *diff(precinfer_context *ctx, struct precinfer_side a, struct precinfer_side b,
+                                   precinfer_next_batch *next,
                             void *user, const struct precinfer_diff_options *o)
 {
     struct precinfer_error err = { 0 };
@@ -54,7 +64,8 @@ static inline struct precinfer_layer_diff layer_of(const precinfer_diff *d, cons
     return l;
 }
 
-static inline int near(double got, double want, double tolerance) { return got == want || fabs(got - want) <= tolerance * (1 + fabs(want)); }
+static inline int near(double got, double want, double tolerance) { return got == want ||
+                                                                    fabs(got - want) <= tolerance * (1 + fabs(want)); }
 
 /* ------------------------------------------------------------------------------------------------ two layers */
 
@@ -67,7 +78,8 @@ static inline int next(void *user, struct precinfer_batch *b, struct precinfer_e
     const size_t left = SAMPLES - n->at, m = left < 16 ? left : 16;
     (void)err;
     *b = (struct precinfer_batch){ .samples = m, .ninputs = 1 };
-    b->inputs[0] = (struct precinfer_tensor){ .data = n->x + n->at * IN, .dtype = PRECINFER_F32, .rank = 2, .dims = { (int64_t)m, IN } };
+    b->inputs[0] = (struct precinfer_tensor){ .data = n->x + n->at * IN, .dtype = PRECINFER_F32, .rank = 2, .dims = { (int64_t)m,
+        IN } };
     n->at += m;
     return 0;
 }

@@ -57,18 +57,22 @@ START_TEST(blame)
     t_run(0, "T diff $DIR/bad.precinfer " MODEL " " EVAL " --samples 260 --json $DIR/bad.diff");
     t_says("to blame first: /c1/c1.0/Conv (Conv), tensor /c1/c1.2/Relu_output_0");
     json_t *good = load("good.diff"), *bad = load("bad.diff");
-    h_expect(!strcmp(text(bad, "command"), "diff") && number(bad, "samples") == 260 && number(bad, "ranges_from_samples") == 256, "head");
-    h_expect(strlen(text(bad, "data_hash")) == 16 && !strcmp(text(bad, "data_hash"), text(good, "data_hash")), "the hash of the data");
+    h_expect(!strcmp(text(bad, "command"), "diff") && number(bad, "samples") == 260 && number(bad, "ranges_from_samples") == 256,
+             "head");
+    h_expect(strlen(text(bad, "data_hash")) == 16 && !strcmp(text(bad, "data_hash"), text(good, "data_hash")),
+             "the hash of the data");
     const size_t first = (size_t)json_integer_value(json_array_get(json_object_get(bad, "worst"), 0));
     json_t *l = json_array_get(json_object_get(bad, "layers"), first);
-    h_expect(!strcmp(text(l, "name"), "/c1/c1.0/Conv") && !strcmp(text(l, "op"), "Conv") && !strcmp(text(l, "precision"), "int8"), "the worst is %s",
+    h_expect(!strcmp(text(l, "name"), "/c1/c1.0/Conv") && !strcmp(text(l, "op"), "Conv") && !strcmp(text(l, "precision"),
+        "int8"), "the worst is %s",
              text(l, "name"));
     h_expect(json_array_size(json_object_get(l, "fused")) == 2 && number(l, "excess_db") > 20 &&
              fabs(number(l, "excess_db") - (number(l, "ideal_sqnr_db") - number(l, "own_sqnr_db"))) < 1e-9, "its figures");
     /* What reads that value inherits the loss and is not to blame for it. */
     json_t *reader = layer(bad, "/Relu_output_0"), *before = layer(good, "/Relu_output_0");
     h_expect(number(reader, "inherited_sqnr_db") < number(before, "inherited_sqnr_db") - 15 &&
-             fabs(number(reader, "own_sqnr_db") - number(before, "own_sqnr_db")) < 1 && fabs(number(reader, "excess_db")) < 1, "the reader is blamed");
+             fabs(number(reader, "own_sqnr_db") - number(before, "own_sqnr_db")) < 1 &&
+                 fabs(number(reader, "excess_db")) < 1, "the reader is blamed");
     json_decref(good);
     json_decref(bad);
     /* Statistics that are given. */
@@ -142,12 +146,14 @@ START_TEST(verdicts)
     t_run(2, "T diff $DIR/good.precinfer " MODEL " " EVAL " --max-drop 1pt");
     t_says("--labels");
     t_run(0, "T diff $DIR/good.precinfer " MODEL " " EVAL " " LABELS " --samples 300 --max-drop 6pt");
-    t_run(0, "echo '{\"precinfer_policy\": 1, \"name\": \"d\", \"budgets\": [{\"metric\": \"agreement\", \"min\": 0.9}]}' > $DIR/p.json");
+    t_run(0,
+          "echo '{\"precinfer_policy\": 1, \"name\": \"d\", \"budgets\": [{\"metric\": \"agreement\", \"min\": 0.9}]}' > $DIR/p.json");
     t_run(0, "T diff $DIR/good.precinfer " MODEL " " EVAL " --samples 300 --policy $DIR/p.json");
     t_says("verdict: pass");
     t_run(0, "sed 's|0.9}|0.99999}|' $DIR/p.json > $DIR/hard.json");
     t_run(3, "T diff $DIR/good.precinfer " MODEL " " EVAL " --policy $DIR/hard.json --samples 60");
-    t_run(0, "echo '{\"precinfer_policy\": 1, \"name\": \"l\", \"budgets\": [{\"metric\": \"latency\", \"max_ratio\": 2}]}' > $DIR/l.json");
+    t_run(0,
+          "echo '{\"precinfer_policy\": 1, \"name\": \"l\", \"budgets\": [{\"metric\": \"latency\", \"max_ratio\": 2}]}' > $DIR/l.json");
     t_run(2, "T diff $DIR/good.precinfer " MODEL " " EVAL " --policy $DIR/l.json");
     t_run(2, "T diff $DIR/good.precinfer " MODEL " " EVAL " --policy $DIR/none.json");
     t_run(2, "T diff $DIR/good.precinfer $DIR/bad.precinfer " EVAL " --samples 300 --policy $DIR/p.json");
@@ -168,12 +174,15 @@ START_TEST(minimal)
     t_run(2, "T diff $DIR/bad.precinfer " MODEL " " EVAL " --minimal-set");
     t_says("limits missing");
     t_run(2, "T diff $DIR/bad.precinfer " MODEL " " EVAL " --recipe-out $DIR/r.json");
-    t_run(1, "T diff $DIR/bad.precinfer " MODEL " " EVAL " --split 0,30,70 --samples 150 --min-agreement 0.97 --minimal-set --recipe-out $DIR/r.json"
+    t_run(1,
+          "T diff $DIR/bad.precinfer " MODEL " " EVAL " --split 0,30,70 --samples 150 --min-agreement 0.97 --minimal-set"
+             " --recipe-out $DIR/r.json"
              " --json $DIR/m.json");
     t_says("second phase, the minimal set: at most 258 evaluations of about");
     t_says("taking any one out of the set fails the limits");
     json_t *j = load("m.json"), *set = json_object_get(j, "minimal_set"), *layers = json_object_get(set, "layers");
-    h_expect(json_is_true(json_object_get(set, "met")) && json_is_true(json_object_get(set, "minimal")) && json_array_size(layers) >= 1 &&
+    h_expect(json_is_true(json_object_get(set, "met")) && json_is_true(json_object_get(set, "minimal")) &&
+             json_array_size(layers) >= 1 &&
              json_array_size(layers) < 8, "%zu layers", json_array_size(layers));
     t_says(json_string_value(json_array_get(layers, 0)));
     json_decref(j);
@@ -184,7 +193,9 @@ START_TEST(minimal)
     t_says("tuning");
     t_run(0, "T diff $DIR/good.precinfer " MODEL " " EVAL " --samples 200 --min-agreement 0.9 --minimal-set");
     t_says("empty, the plan meets the limits");
-    t_run(1, "T diff $DIR/bad.precinfer " MODEL " " EVAL " --samples 100 --min-agreement 1 --minimal-set --recipe-out $DIR/never.json");
+    t_run(1,
+          "T diff $DIR/bad.precinfer " MODEL " " EVAL " --samples 100 --min-agreement 1 --minimal-set"
+             " --recipe-out $DIR/never.json");
     t_says("no set of layers helps");
     h_expect(!t_exists("never.json"), "a recipe that meets nothing was written");
     t_end();

@@ -49,7 +49,7 @@ START_TEST(figures)
         a[i] = h_unit() * (h_below(10) ? 1 : 1e-5f) * (h_below(30) ? 1 : 1e6f) * (h_below(30) ? 1 : 1e-4f);
         b[i] = a[i] + 0.01f * h_unit();
     }
-    a[3] = 0; a[4] = -0.0f; b[4] = 0; a[5] = NAN; b[5] = NAN; a[6] = INFINITY; b[7] = NAN; b[8] = -INFINITY; a[9] = -INFINITY; b[9] = -INFINITY;
+    a[3] = b[4] = 0; a[4] = -0.0f; a[5] = b[5] = b[7] = NAN; a[6] = INFINITY; b[8] = a[9] = b[9] = -INFINITY;
     save(ctx, one, "layer%2Fone", b, N, EACH);
     save(ctx, two, "layer_one", a, N, EACH);
     save(ctx, one, "bias", whole, N + 1, 0);            /* no sample a row: left out */
@@ -57,7 +57,8 @@ START_TEST(figures)
     precinfer_diff *d = diff(ctx, recorded(one), recorded(two), NULL, NULL, NULL);
     struct precinfer_diff_info info;
     precinfer_diff_info(d, &info);
-    h_expect(info.layers == 1 && info.compared == 1 && info.samples == N && !info.ordered && !info.has_own && info.first_different == -1,
+    h_expect(info.layers == 1 && info.compared == 1 && info.samples == N && !info.ordered && !info.has_own &&
+             info.first_different == -1,
              "%zu layers, %zu compared, %zu samples", info.layers, info.compared, info.samples);
     const struct precinfer_layer_diff l = layer_of(d, "layer/one", 0);
     double signal = 0, noise = 0, cross = 0, power = 0, sum = 0, max = 0, rel = 0, count = 0, over = 0, b14 = 0, b24 = 0;
@@ -77,17 +78,21 @@ START_TEST(figures)
     h_expect(near(l.sqnr_db, 10 * log10(signal / noise), 1e-12), "SQNR %g", l.sqnr_db);
     h_expect(near(l.cosine, cross / sqrt(signal * power), 1e-12), "cosine %g", l.cosine);
     h_expect(l.max_abs == max && near(l.mean_abs, sum / count, 1e-12) && near(l.max_relative, rel, 1e-12), "errors");
-    h_expect(near(l.overflow_f16, over / ALL, 1e-14) && near(l.below_normal_f16, b14 / ALL, 1e-14) && near(l.below_f16, b24 / ALL, 1e-14), "f16");
+    h_expect(near(l.overflow_f16, over / ALL, 1e-14) && near(l.below_normal_f16, b14 / ALL, 1e-14) &&
+             near(l.below_f16, b24 / ALL, 1e-14), "f16");
     h_expect(over > 1 && b14 > 1 && b24 > 0, "the fill has none of these");
     h_expect(l.nan_reference == 1 && l.inf_reference == 2 && l.nan_candidate == 2 && l.inf_candidate == 2, "%d %d %d %d",
              (int)l.nan_reference, (int)l.inf_reference, (int)l.nan_candidate, (int)l.inf_candidate);
-    h_expect(near(l.js_distance, distance(a, b, use, ALL), 1e-9) && l.js_distance > 0, "JS %g, %g", l.js_distance, distance(a, b, use, ALL));
+    h_expect(near(l.js_distance, distance(a, b, use, ALL), 1e-9) && l.js_distance > 0, "JS %g, %g", l.js_distance,
+             distance(a, b, use, ALL));
     h_expect(l.bytes == 0 && l.bytes_differ == differ, "%d differ", (int)l.bytes_differ);
-    h_expect(isnan(l.step) && isnan(l.max_steps) && isnan(l.saturated_low) && isnan(l.own_sqnr_db) && isnan(l.excess_db), "measured what is not there");
+    h_expect(isnan(l.step) && isnan(l.max_steps) && isnan(l.saturated_low) && isnan(l.own_sqnr_db) && isnan(l.excess_db),
+             "measured what is not there");
     precinfer_diff_free(d);
     d = diff(ctx, recorded(two), recorded(two), NULL, NULL, NULL);
     const struct precinfer_layer_diff same = layer_of(d, "other", 0);
-    h_expect(same.bytes == 1 && same.sqnr_db == INFINITY && same.max_abs == 0 && same.js_distance == 0, "the same is not the same");
+    h_expect(same.bytes == 1 && same.sqnr_db == INFINITY && same.max_abs == 0 && same.js_distance == 0,
+             "the same is not the same");
     precinfer_diff_free(d);
     precinfer_context_free(ctx);
     h_expect(host.live == 0, "%ld blocks stayed", (long)host.live);
@@ -114,7 +119,8 @@ static void weights_of(const float *w, int rows, int cols, double *q)
 
 /* The whole in double: what each of the three layers adds by itself, and what it inherits. */
 struct expected { double own[3], inherited[3], total[3]; };
-static void expect(const struct net *n, const struct precinfer_qparams *px, const struct precinfer_qparams *pr, struct expected *e)
+static void expect(const struct net *n, const struct precinfer_qparams *px, const struct precinfer_qparams *pr,
+                   struct expected *e)
 {
     static double wq[MID * IN], vq[OUT * MID];
     double noise[3][3] = { { 0 } }, signal[3][3] = { { 0 } };
@@ -193,16 +199,19 @@ START_TEST(own)
     const struct precinfer_layer_diff l[3] = { layer_of(d, "x", 1), layer_of(d, "r", 1), layer_of(d, "y", 0) };
     for (int i = 0; i < 3; i++) {
         h_expect(near(l[i].own_sqnr_db, e.own[i], 2e-3), "layer %d: own %g, should be %g", i, l[i].own_sqnr_db, e.own[i]);
-        h_expect(near(l[i].inherited_sqnr_db, e.inherited[i], 1e-4) || l[i].inherited_sqnr_db > 130, "layer %d: inherited %g, should be %g", i,
+        h_expect(near(l[i].inherited_sqnr_db, e.inherited[i], 1e-4) || l[i].inherited_sqnr_db > 130,
+                 "layer %d: inherited %g, should be %g", i,
                  l[i].inherited_sqnr_db, e.inherited[i]);
         h_expect(near(l[i].sqnr_db, e.total[i], 2e-3), "layer %d: total %g, should be %g", i, l[i].sqnr_db, e.total[i]);
-        h_expect(_i && i == 1 ? l[i].excess_db > 15 : fabs(l[i].excess_db) < (_i ? 0.5 : 1e-9), "layer %d: excess %g", i, l[i].excess_db);
+        h_expect(_i && i == 1 ? l[i].excess_db > 15 : fabs(l[i].excess_db) < (_i ? 0.5 : 1e-9), "layer %d: excess %g", i,
+                 l[i].excess_db);
         h_expect(!*l[i].group, "a group: %s", l[i].group);
     }
     struct precinfer_layer_diff worst;
     precinfer_diff_layer(d, precinfer_diff_rank(d, 0), &worst);
     if (_i) h_expect(!strcmp(worst.layer, "first") && !strcmp(worst.fused, "relu"), "blamed: %s", worst.layer);
-    h_expect(l[0].conversion && !strcmp(l[0].op, "Quantize") && l[1].has_weights && l[1].precision == PRECINFER_PRECISION_INT8, "about");
+    h_expect(l[0].conversion && !strcmp(l[0].op, "Quantize") && l[1].has_weights && l[1].precision == PRECINFER_PRECISION_INT8,
+             "about");
     h_expect(near(l[1].mean_steps * l[1].step, l[1].mean_abs, 1e-12) && l[1].saturated_low > 0.2, "steps and saturation");
     h_expect(precinfer_diff_rank(d, 3) == SIZE_MAX, "a fourth of three");
     precinfer_diff_free(d);
@@ -240,7 +249,8 @@ START_TEST(groups)
     n.at = 0;
     precinfer_diff *d = diff(ctx, of_graph(g[0]), of_graph(g[1]), next, &n, NULL);
     const struct precinfer_layer_diff l = layer_of(d, "y", 0), m = layer_of(d, "mid", 0);
-    h_expect(!strcmp(l.group, "mm, th") && l.own_sqnr_db == INFINITY && l.bytes == 1, "group '%s', own %g", l.group, l.own_sqnr_db);
+    h_expect(!strcmp(l.group, "mm, th") && l.own_sqnr_db == INFINITY && l.bytes == 1, "group '%s', own %g", l.group,
+             l.own_sqnr_db);
     h_expect(m.elements == 0 && isnan(m.own_sqnr_db) && m.bytes == -1, "mid was compared with something");
     precinfer_diff_free(d);
     precinfer_graph_free(g[0]);
@@ -362,8 +372,10 @@ START_TEST(arguments)
     ck_assert(precinfer_diff_info(NULL, NULL) && precinfer_diff_layer(NULL, 0, NULL) && precinfer_diff_rank(NULL, 0) == SIZE_MAX);
     ck_assert(precinfer_plan_recipe(NULL) == NULL && precinfer_plan_recipe(p) != NULL);
     const char *names[] = { "first" }, *wrong[] = { "third" };
-    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), wrong, 1, PRECINFER_PRECISION_F32, &r, &err), PRECINFER_NOT_FOUND, "third");
-    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), names, 1, PRECINFER_PRECISION_INT8, &r, &err), PRECINFER_INVALID, "f32 or bf16");
+    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), wrong, 1, PRECINFER_PRECISION_F32, &r, &err),
+              PRECINFER_NOT_FOUND, "third");
+    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), names, 1, PRECINFER_PRECISION_INT8, &r, &err),
+              PRECINFER_INVALID, "f32 or bf16");
     H_REFUSED(precinfer_recipe_with(n.g, NULL, names, 1, PRECINFER_PRECISION_F32, &r, &err), PRECINFER_INVALID, "NULL");
     /* `first` in f32: nobody reads x in 8 bits any more; r stays, for `second` reads it. */
     struct precinfer_recipe_info info;
@@ -371,7 +383,8 @@ START_TEST(arguments)
     H_OK(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), names, 1, PRECINFER_PRECISION_F32, &r, &err));
     precinfer_recipe_info(r, &info);
     precinfer_recipe_value(r, 0, &v);
-    h_expect(info.values == 1 && !strcmp(v.name, "r") && info.hash != precinfer_recipe_hash(precinfer_plan_recipe(p)), "%zu values", info.values);
+    h_expect(info.values == 1 && !strcmp(v.name, "r") && info.hash != precinfer_recipe_hash(precinfer_plan_recipe(p)),
+             "%zu values", info.values);
     precinfer_recipe_free(r);
     H_OK(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), NULL, 0, PRECINFER_PRECISION_F32, &r, &err));
     h_expect(precinfer_recipe_hash(r) == precinfer_recipe_hash(precinfer_plan_recipe(p)), "nothing was changed, but the hash");

@@ -34,7 +34,11 @@ START_TEST(search)
         }
         m.limit = sum * (double)h_below(1000) / 1000;
         for (size_t i = 0; i < m.n; i++)
-            for (size_t j = i + 1; j < m.n; j++) if (sorted[j] > sorted[i]) { const double t = sorted[i]; sorted[i] = sorted[j]; sorted[j] = t; }
+            for (size_t j = i + 1; j < m.n; j++) {
+                const double more = sorted[j] > sorted[i] ? sorted[j] : sorted[i], less = sorted[i] + sorted[j] - more;
+                sorted[i] = more;
+                sorted[j] = less;
+            }
         size_t want = 0, got = 0;
         for (double left = sum; left > m.limit && want < m.n; want++) left -= sorted[want];
         struct pi_subset s = { .n = m.n, .weight = weight, .attempt = attempt, .user = &m, .most = 240, .best = best };
@@ -128,19 +132,23 @@ START_TEST(recipe)
     some_net(&n, ctx);
     precinfer_minimal *m = n_search(&n, &o);
     precinfer_minimal_info(m, &info);
-    h_expect(w.announced == 240 + 2 * n.layers + 2 && w.seconds == 2 && w.steps == info.evaluations && info.evaluations > 2 * n.layers,
+    h_expect(w.announced == 240 + 2 * n.layers + 2 && w.seconds == 2 && w.steps == info.evaluations &&
+             info.evaluations > 2 * n.layers,
              "announced %zu evaluations of %g s, %zu were made", w.announced, w.seconds, w.steps);
     precinfer_recipe_info(info.recipe, &r);
-    h_expect(r.tune_samples == N_SAMPLES && info.layers > 0 && !precinfer_minimal_layer(m, info.layers), "%zu samples", r.tune_samples);
+    h_expect(r.tune_samples == N_SAMPLES && info.layers > 0 && !precinfer_minimal_layer(m, info.layers), "%zu samples",
+             r.tune_samples);
     /* Every sample is known to have tuned it, and no other. */
     struct precinfer_batch b;
     n_rewind(&n);
     for (;;) {
         n_next(&n, &b, &err);
         if (!b.samples) break;
-        for (size_t i = 0; i < b.samples; i++) h_expect(pi_recipe_tuned_on(info.recipe, pi_sample_hash(&b, i)), "a sample is unknown");
+        for (size_t i = 0; i < b.samples; i++) h_expect(pi_recipe_tuned_on(info.recipe, pi_sample_hash(&b, i)),
+                                                        "a sample is unknown");
     }
-    h_expect(!pi_recipe_tuned_on(info.recipe, 1) && !pi_recipe_tuned_on(precinfer_plan_recipe(n.plan), 1), "a sample that never was");
+    h_expect(!pi_recipe_tuned_on(info.recipe, 1) && !pi_recipe_tuned_on(precinfer_plan_recipe(n.plan), 1),
+             "a sample that never was");
     /* What it is for: a plan that passes and says of what precision its layers are; verified on these samples: refused. */
     precinfer_plan *p = NULL;
     precinfer_report *report = NULL;
@@ -159,7 +167,8 @@ START_TEST(recipe)
     n.plan = p;
     precinfer_minimal *again = n_search(&n, &(struct precinfer_minimal_options){ 0 });
     precinfer_minimal_info(again, &info);
-    h_expect(info.met && info.layers == 0 && info.evaluations == 1, "%zu layers more after %zu evaluations", info.layers, info.evaluations);
+    h_expect(info.met && info.layers == 0 && info.evaluations == 1, "%zu layers more after %zu evaluations", info.layers,
+             info.evaluations);
     precinfer_minimal_free(again);
     n.plan = old;
     precinfer_plan_free(p);
@@ -190,7 +199,8 @@ START_TEST(ends)
     n.limits.min_agreement = 0.01;
     m = n_search(&n, &o);
     precinfer_minimal_info(m, &info);
-    h_expect(info.met && info.minimal && !info.layers && precinfer_recipe_hash(info.recipe) == precinfer_recipe_hash(precinfer_plan_recipe(n.plan)),
+    h_expect(info.met && info.minimal && !info.layers &&
+             precinfer_recipe_hash(info.recipe) == precinfer_recipe_hash(precinfer_plan_recipe(n.plan)),
              "%zu layers where none is needed", info.layers);
     precinfer_minimal_free(m);
     n.limits.min_agreement = limit;
@@ -201,7 +211,8 @@ START_TEST(ends)
     size_t kept = 0;
     for (size_t at = 1; at <= all; at++) {
         struct watch w = { .cancel_at = at };
-        o = (struct precinfer_minimal_options){ .size = sizeof o, .limits = &n.limits, .rewind = n_rewind, .progress = watched, .user = &w };
+        o = (struct precinfer_minimal_options){ .size = sizeof o, .limits = &n.limits, .rewind = n_rewind, .progress = watched,
+                                                .user = &w };
         m = NULL;
         n_rewind(&n);
         const int status = (int)precinfer_minimal_set(n.plan, n.g, n_next, &n, &o, &m, &err);
@@ -214,7 +225,8 @@ START_TEST(ends)
     }
     h_expect(kept > 0, "no cancelled search kept what it had");
     struct watch w = { .refuse = 1 };
-    o = (struct precinfer_minimal_options){ .size = sizeof o, .limits = &n.limits, .rewind = n_rewind, .announce = announced, .user = &w };
+    o = (struct precinfer_minimal_options){ .size = sizeof o, .limits = &n.limits, .rewind = n_rewind, .announce = announced,
+                                            .user = &w };
     n_rewind(&n);
     H_REFUSED(precinfer_minimal_set(n.plan, n.g, n_next, &n, &o, &m, &err), PRECINFER_CANCELLED, "not started");
     h_expect(w.announced > 0 && w.seconds == 0, "announced");

@@ -47,16 +47,19 @@ START_TEST(recordings)
         precinfer_diff_layer(both, i, &l[2]);
         for (int k = 1; k < 3; k++)
             h_expect(!strcmp(l[0].layer, l[k].layer) && !strcmp(l[0].tensor, l[k].tensor) && !strcmp(l[0].op, l[k].op) &&
-                     !strcmp(l[0].fused, l[k].fused) && near(l[0].sqnr_db, l[k].sqnr_db, 1e-9) && l[0].elements == l[k].elements &&
+                     !strcmp(l[0].fused, l[k].fused) && near(l[0].sqnr_db, l[k].sqnr_db, 1e-9) &&
+                         l[0].elements == l[k].elements &&
                      l[0].max_abs == l[k].max_abs && l[0].bytes == l[k].bytes && isnan(l[k].own_sqnr_db) &&
-                     (l[0].step == l[k].step || isnan(l[0].step)), "%s, %s differs", l[0].layer, k == 1 ? "half live" : "recorded");
+                     (l[0].step == l[k].step ||
+                      isnan(l[0].step)), "%s, %s differs", l[0].layer, k == 1 ? "half live" : "recorded");
     }
     precinfer_diff_free(half);
     precinfer_diff_free(both);
     precinfer_data_rewind(data);
     half = diff(ctx, plan, recorded(low), precinfer_data_next, data, NULL);
     precinfer_diff_info(half, &info);
-    h_expect(info.first_different == -1 && info.with_bytes == info.layers && info.samples == 20, "the plan differs from its recording");
+    h_expect(info.first_different == -1 && info.with_bytes == info.layers && info.samples == 20,
+             "the plan differs from its recording");
     precinfer_diff_free(half);
     precinfer_diff_free(live);
     /* A plan of another calibration: the first layer is named. */
@@ -87,7 +90,8 @@ START_TEST(recordings)
         ck_assert(!pi_file_write(&ctx->alloc, damaged, bytes, n, &err));
         const struct precinfer_side a = recorded(damaged), b = recorded(full);
         const int status = (int)precinfer_diff_new(ctx, &a, &b, NULL, NULL, NULL, &d, &err);
-        h_expect(status || (at >= 14 && at < 64), "byte %zu of %zu may be damaged", at, n);      /* reserved bytes of the head say nothing */
+        h_expect(status || (at >= 14 && at < 64), "byte %zu of %zu may be damaged", at,
+                 n);      /* reserved bytes of the head say nothing */
         if (!status) precinfer_diff_free(d);
         bytes[at] = before;
     }

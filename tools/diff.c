@@ -171,8 +171,10 @@ static int judge(const struct options *o, struct found *f, struct input *in, con
         snprintf(f->why, sizeof f->why, "%zu samples do not decide; about %lld would at the rates seen", f->verdict.samples,
                  (long long)f->verdict.needed_samples);
     else if (f->verdict.verdict == PRECINFER_UNDECIDED)
-        snprintf(f->why, sizeof f->why, "%zu samples do not decide, and at this rate no number of them would", f->verdict.samples);
-    else if (f->verdict.verdict == PRECINFER_FAIL) snprintf(f->why, sizeof f->why, "the limits are not met on %zu samples", f->verdict.samples);
+        snprintf(f->why, sizeof f->why, "%zu samples do not decide, and at this rate no number of them would",
+                 f->verdict.samples);
+    else if (f->verdict.verdict == PRECINFER_FAIL) snprintf(f->why, sizeof f->why, "the limits are not met on %zu samples",
+                                                            f->verdict.samples);
     return 0;
 }
 
@@ -185,7 +187,8 @@ static int announce(void *user, size_t evaluations, double seconds)
     const struct search *s = user;
     FILE *out = text_out(s->o);
     char a[32], b[32];
-    fprintf(out, "second phase, the minimal set: at most %zu evaluations of about %s each (%s), and a few more if a set shrinks\n",
+    fprintf(out,
+            "second phase, the minimal set: at most %zu evaluations of about %s each (%s), and a few more if a set shrinks\n",
             evaluations, time_text(seconds * 1e9, a), time_text(seconds * 1e9 * (double)evaluations, b));
     fflush(out);
     return 0;
@@ -299,7 +302,8 @@ static int check_options(const struct options *o)
     if (o->record && (has_limits(o) || o->minimal_set || o->stats))
         return fail(EXIT_USAGE, "option without use", "--record", "it records one side and compares nothing");
     if (o->minimal_set && !has_limits(o))
-        return fail(EXIT_USAGE, "limits missing", "--minimal-set", "say what has to be met: --policy, --min-agreement or --max-drop");
+        return fail(EXIT_USAGE, "limits missing", "--minimal-set",
+                    "say what has to be met: --policy, --min-agreement or --max-drop");
     if (o->recipe_out && !o->minimal_set)
         return fail(EXIT_USAGE, "option without use", "--recipe-out", "diff makes a recipe with --minimal-set only");
     return 0;
