@@ -756,7 +756,8 @@ struct precinfer_layer_diff {
      * from the statistics, and by how much that is better (both cut off at 150 dB). */
     double own_sqnr_db, own_max_abs, inherited_sqnr_db, twin_sqnr_db, excess_db;
 };
-PRECINFER_API enum precinfer_status precinfer_diff_layer(const precinfer_diff *diff, size_t i, struct precinfer_layer_diff *layer);
+PRECINFER_API enum precinfer_status precinfer_diff_layer(const precinfer_diff *diff, size_t i,
+                                                         struct precinfer_layer_diff *layer);
 /* The layers to blame, worst first: by excess, else by own error, else by the error as a whole. Uncompared ones last. */
 PRECINFER_API size_t precinfer_diff_rank(const precinfer_diff *diff, size_t rank);      /* a layer; SIZE_MAX past the last  */
 

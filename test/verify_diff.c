@@ -1,59 +1,5 @@
-/* The diff: every figure beside a straight computation in double, own beside inherited error, recordings and their damage. */
-#include <math.h>
-#include <sys/stat.h>
-#include "../lib/calib/stats.h"
-#include "../lib/format/file.h"
-#include "digits.h"
-
-static char dir[64];
-static void start(void)
-{
-    strcpy(dir, "/tmp/precinfer-diff-XXXXXX");
-    ck_assert(mkdtemp(dir) != NULL);
-}
-static void end(void)
-{
-    char s[128];
-    snprintf(s, sizeof s, "rm -rf '%s'", dir);
-    ck_assert_int_eq(system(s), 0);
-    h_finish();
-}
-static const char *path_of(const char *name)
-{
-    static char path[4][256];
-    static int k;
-    k = (k + 1) % 4;
-    snprintf(path[k], sizeof path[k], "%s/%s", dir, name);
-    return path[k];
-}
-
-static struct precinfer_side recorded(const char *path) { return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .path = path }; }
-static struct precinfer_side of_plan(const precinfer_plan *p) { return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .plan = p }; }
-static struct precinfer_side of_graph(const precinfer_graph *g) { return (struct precinfer_side){ .size = sizeof(struct precinfer_side), .graph = g }; }
-
-static precinfer_diff *diff(precinfer_context *ctx, struct precinfer_side a, struct precinfer_side b, precinfer_next_batch *next,
-                            void *user, const struct precinfer_diff_options *o)
-{
-    struct precinfer_error err = { 0 };
-    precinfer_diff *d = NULL;
-    H_OK(precinfer_diff_new(ctx, &a, &b, next, user, o, &d, &err));
-    return d;
-}
-
-static struct precinfer_layer_diff layer_of(const precinfer_diff *d, const char *tensor, int quantized)
-{
-    struct precinfer_diff_info info;
-    struct precinfer_layer_diff l;
-    precinfer_diff_info(d, &info);
-    for (size_t i = 0; i < info.layers; i++) {
-        precinfer_diff_layer(d, i, &l);
-        if (!strcmp(l.tensor, tensor) && quantized == (l.step == l.step)) return l;
-    }
-    ck_assert_msg(0, "no tensor '%s'", tensor);
-    return l;
-}
-
-static int near(double got, double want, double tolerance) { return got == want || fabs(got - want) <= tolerance * (1 + fabs(want)); }
+/* The diff: every figure beside a straight computation in double; own beside inherited error. */
+#include "diffs.h"
 
 /* ------------------------------------------------------------------------------------------------ figures */
 
@@ -103,7 +49,7 @@ START_TEST(figures)
         a[i] = h_unit() * (h_below(10) ? 1 : 1e-5f) * (h_below(30) ? 1 : 1e6f) * (h_below(30) ? 1 : 1e-4f);
         b[i] = a[i] + 0.01f * h_unit();
     }
-    a[3] = 0; a[4] = -0.0f; b[4] = 0; a[5] = NAN; b[5] = NAN; a[6] = INFINITY; b[7] = NAN; b[8] = -INFINITY; a[9] = -INFINITY; b[9] = -INFINITY;
+    a[3] = b[4] = 0; a[4] = -0.0f; a[5] = b[5] = b[7] = NAN; a[6] = INFINITY; b[8] = a[9] = b[9] = -INFINITY;
     save(ctx, one, "layer%2Fone", b, N, EACH);
     save(ctx, two, "layer_one", a, N, EACH);
     save(ctx, one, "bias", whole, N + 1, 0);            /* no sample a row: left out */
@@ -111,7 +57,8 @@ START_TEST(figures)
     precinfer_diff *d = diff(ctx, recorded(one), recorded(two), NULL, NULL, NULL);
     struct precinfer_diff_info info;
     precinfer_diff_info(d, &info);
-    h_expect(info.layers == 1 && info.compared == 1 && info.samples == N && !info.ordered && !info.has_own && info.first_different == -1,
+    h_expect(info.layers == 1 && info.compared == 1 && info.samples == N && !info.ordered && !info.has_own &&
+             info.first_different == -1,
              "%zu layers, %zu compared, %zu samples", info.layers, info.compared, info.samples);
     const struct precinfer_layer_diff l = layer_of(d, "layer/one", 0);
     double signal = 0, noise = 0, cross = 0, power = 0, sum = 0, max = 0, rel = 0, count = 0, over = 0, b14 = 0, b24 = 0;
@@ -131,17 +78,21 @@ START_TEST(figures)
     h_expect(near(l.sqnr_db, 10 * log10(signal / noise), 1e-12), "SQNR %g", l.sqnr_db);
     h_expect(near(l.cosine, cross / sqrt(signal * power), 1e-12), "cosine %g", l.cosine);
     h_expect(l.max_abs == max && near(l.mean_abs, sum / count, 1e-12) && near(l.max_relative, rel, 1e-12), "errors");
-    h_expect(near(l.overflow_f16, over / ALL, 1e-14) && near(l.below_normal_f16, b14 / ALL, 1e-14) && near(l.below_f16, b24 / ALL, 1e-14), "f16");
+    h_expect(near(l.overflow_f16, over / ALL, 1e-14) && near(l.below_normal_f16, b14 / ALL, 1e-14) &&
+             near(l.below_f16, b24 / ALL, 1e-14), "f16");
     h_expect(over > 1 && b14 > 1 && b24 > 0, "the fill has none of these");
     h_expect(l.nan_reference == 1 && l.inf_reference == 2 && l.nan_candidate == 2 && l.inf_candidate == 2, "%d %d %d %d",
              (int)l.nan_reference, (int)l.inf_reference, (int)l.nan_candidate, (int)l.inf_candidate);
-    h_expect(near(l.js_distance, distance(a, b, use, ALL), 1e-9) && l.js_distance > 0, "JS %g, %g", l.js_distance, distance(a, b, use, ALL));
+    h_expect(near(l.js_distance, distance(a, b, use, ALL), 1e-9) && l.js_distance > 0, "JS %g, %g", l.js_distance,
+             distance(a, b, use, ALL));
     h_expect(l.bytes == 0 && l.bytes_differ == differ, "%d differ", (int)l.bytes_differ);
-    h_expect(isnan(l.step) && isnan(l.max_steps) && isnan(l.saturated_low) && isnan(l.own_sqnr_db) && isnan(l.excess_db), "measured what is not there");
+    h_expect(isnan(l.step) && isnan(l.max_steps) && isnan(l.saturated_low) && isnan(l.own_sqnr_db) && isnan(l.excess_db),
+             "measured what is not there");
     precinfer_diff_free(d);
     d = diff(ctx, recorded(two), recorded(two), NULL, NULL, NULL);
     const struct precinfer_layer_diff same = layer_of(d, "other", 0);
-    h_expect(same.bytes == 1 && same.sqnr_db == INFINITY && same.max_abs == 0 && same.js_distance == 0, "the same is not the same");
+    h_expect(same.bytes == 1 && same.sqnr_db == INFINITY && same.max_abs == 0 && same.js_distance == 0,
+             "the same is not the same");
     precinfer_diff_free(d);
     precinfer_context_free(ctx);
     h_expect(host.live == 0, "%ld blocks stayed", (long)host.live);
@@ -149,62 +100,6 @@ START_TEST(figures)
 END_TEST
 
 /* ------------------------------------------------------------------------------------------------ own and inherited */
-
-enum { IN = 12, MID = 10, OUT = 6, SAMPLES = 40 };
-struct net { precinfer_context *ctx; precinfer_graph *g; float w[MID * IN], v[OUT * MID], x[SAMPLES * IN]; size_t at; };
-
-static int next(void *user, struct precinfer_batch *b, struct precinfer_error *err)
-{
-    struct net *n = user;
-    const size_t left = SAMPLES - n->at, m = left < 16 ? left : 16;
-    (void)err;
-    *b = (struct precinfer_batch){ .samples = m, .ninputs = 1 };
-    b->inputs[0] = (struct precinfer_tensor){ .data = n->x + n->at * IN, .dtype = PRECINFER_F32, .rank = 2, .dims = { (int64_t)m, IN } };
-    n->at += m;
-    return 0;
-}
-
-/* y = V relu(W x) */
-static void two_layers(struct net *n, precinfer_context *ctx)
-{
-    struct precinfer_error err = { 0 };
-    const struct precinfer_io in = { .name = "x", .dtype = PRECINFER_F32, .rank = 2, .dims = { -1, IN }, .symbols = { "n" } };
-    const struct precinfer_attribute t = { .name = "transB", .type = 'i', .i = 1 };
-    *n = (struct net){ .ctx = ctx };
-    for (int i = 0; i < MID * IN; i++) n->w[i] = h_unit();
-    for (int i = 0; i < OUT * MID; i++) n->v[i] = h_unit();
-    for (int i = 0; i < SAMPLES * IN; i++) n->x[i] = h_unit();
-    const struct precinfer_tensor w = { .data = n->w, .dtype = PRECINFER_F32, .rank = 2, .dims = { MID, IN } },
-                                  v = { .data = n->v, .dtype = PRECINFER_F32, .rank = 2, .dims = { OUT, MID } };
-    H_OK(precinfer_graph_new(ctx, &n->g, &err));
-    H_OK(precinfer_graph_input(n->g, &in, &err));
-    H_OK(precinfer_graph_constant(n->g, "w", &w, &err));
-    H_OK(precinfer_graph_constant(n->g, "v", &v, &err));
-    H_OK(precinfer_graph_node(n->g, "Gemm", "first", (const char *[]){ "x", "w" }, 2, (const char *[]){ "h" }, 1, &t, 1, &err));
-    H_OK(precinfer_graph_node(n->g, "Relu", "relu", (const char *[]){ "h" }, 1, (const char *[]){ "r" }, 1, NULL, 0, &err));
-    H_OK(precinfer_graph_node(n->g, "Gemm", "second", (const char *[]){ "r", "v" }, 2, (const char *[]){ "y" }, 1, &t, 1, &err));
-    H_OK(precinfer_graph_output(n->g, "y", &err));
-    H_OK(precinfer_graph_finish(n->g, &err));
-}
-
-/* All int8, values with these parameters where they are given. */
-static precinfer_plan *lowered(struct net *n, float scale_of_r)
-{
-    struct precinfer_error err = { 0 };
-    precinfer_stats *s = NULL;
-    precinfer_recipe *r = NULL;
-    precinfer_plan *p = NULL;
-    n->at = 0;
-    H_OK(precinfer_calibrate(n->g, next, n, NULL, &s, &err));
-    H_OK(precinfer_recipe_new(n->g, s, PRECINFER_PRECISION_INT8, &r, &err));
-    if (scale_of_r > 0)
-        for (size_t i = 0; i < r->nvalues; i++) if (!strcmp(r->values[i].name, "r")) r->values[i].scale *= scale_of_r;
-    H_OK(precinfer_compile(n->g, r, NULL, &p, &err));
-    precinfer_recipe_free(r);
-    precinfer_stats_free(s);
-    n->at = 0;
-    return p;
-}
 
 static double coded(double x, double scale, int zp)
 {
@@ -224,7 +119,8 @@ static void weights_of(const float *w, int rows, int cols, double *q)
 
 /* The whole in double: what each of the three layers adds by itself, and what it inherits. */
 struct expected { double own[3], inherited[3], total[3]; };
-static void expect(const struct net *n, const struct precinfer_qparams *px, const struct precinfer_qparams *pr, struct expected *e)
+static void expect(const struct net *n, const struct precinfer_qparams *px, const struct precinfer_qparams *pr,
+                   struct expected *e)
 {
     static double wq[MID * IN], vq[OUT * MID];
     double noise[3][3] = { { 0 } }, signal[3][3] = { { 0 } };
@@ -303,16 +199,19 @@ START_TEST(own)
     const struct precinfer_layer_diff l[3] = { layer_of(d, "x", 1), layer_of(d, "r", 1), layer_of(d, "y", 0) };
     for (int i = 0; i < 3; i++) {
         h_expect(near(l[i].own_sqnr_db, e.own[i], 2e-3), "layer %d: own %g, should be %g", i, l[i].own_sqnr_db, e.own[i]);
-        h_expect(near(l[i].inherited_sqnr_db, e.inherited[i], 1e-4) || l[i].inherited_sqnr_db > 130, "layer %d: inherited %g, should be %g", i,
+        h_expect(near(l[i].inherited_sqnr_db, e.inherited[i], 1e-4) || l[i].inherited_sqnr_db > 130,
+                 "layer %d: inherited %g, should be %g", i,
                  l[i].inherited_sqnr_db, e.inherited[i]);
         h_expect(near(l[i].sqnr_db, e.total[i], 2e-3), "layer %d: total %g, should be %g", i, l[i].sqnr_db, e.total[i]);
-        h_expect(_i && i == 1 ? l[i].excess_db > 15 : fabs(l[i].excess_db) < (_i ? 0.5 : 1e-9), "layer %d: excess %g", i, l[i].excess_db);
+        h_expect(_i && i == 1 ? l[i].excess_db > 15 : fabs(l[i].excess_db) < (_i ? 0.5 : 1e-9), "layer %d: excess %g", i,
+                 l[i].excess_db);
         h_expect(!*l[i].group, "a group: %s", l[i].group);
     }
     struct precinfer_layer_diff worst;
     precinfer_diff_layer(d, precinfer_diff_rank(d, 0), &worst);
     if (_i) h_expect(!strcmp(worst.layer, "first") && !strcmp(worst.fused, "relu"), "blamed: %s", worst.layer);
-    h_expect(l[0].conversion && !strcmp(l[0].op, "Quantize") && l[1].has_weights && l[1].precision == PRECINFER_PRECISION_INT8, "about");
+    h_expect(l[0].conversion && !strcmp(l[0].op, "Quantize") && l[1].has_weights && l[1].precision == PRECINFER_PRECISION_INT8,
+             "about");
     h_expect(near(l[1].mean_steps * l[1].step, l[1].mean_abs, 1e-12) && l[1].saturated_low > 0.2, "steps and saturation");
     h_expect(precinfer_diff_rank(d, 3) == SIZE_MAX, "a fourth of three");
     precinfer_diff_free(d);
@@ -350,7 +249,8 @@ START_TEST(groups)
     n.at = 0;
     precinfer_diff *d = diff(ctx, of_graph(g[0]), of_graph(g[1]), next, &n, NULL);
     const struct precinfer_layer_diff l = layer_of(d, "y", 0), m = layer_of(d, "mid", 0);
-    h_expect(!strcmp(l.group, "mm, th") && l.own_sqnr_db == INFINITY && l.bytes == 1, "group '%s', own %g", l.group, l.own_sqnr_db);
+    h_expect(!strcmp(l.group, "mm, th") && l.own_sqnr_db == INFINITY && l.bytes == 1, "group '%s', own %g", l.group,
+             l.own_sqnr_db);
     h_expect(m.elements == 0 && isnan(m.own_sqnr_db) && m.bytes == -1, "mid was compared with something");
     precinfer_diff_free(d);
     precinfer_graph_free(g[0]);
@@ -362,11 +262,6 @@ START_TEST(groups)
 END_TEST
 
 /* ------------------------------------------------------------------------------------------------ a real network */
-
-static precinfer_data *digits(precinfer_context *ctx, const precinfer_graph *g, size_t samples, size_t batch)
-{
-    return h_model_data(&h_models[0], ctx, g, 0, samples, batch);
-}
 
 /* Residuals, depthwise, channels last: an f32 plan against its model is exact in every way; int8 is compared with values of
  * sessions; another batch gives the same figures. */
@@ -452,206 +347,6 @@ START_TEST(network)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------------------ recordings */
-
-static void refused(precinfer_context *ctx, struct precinfer_side a, struct precinfer_side b, precinfer_data *data, int status,
-                    const char *what)
-{
-    struct precinfer_error err = { 0 };
-    precinfer_diff *d = NULL;
-    if (data) precinfer_data_rewind(data);
-    const int got = (int)precinfer_diff_new(ctx, &a, &b, data ? precinfer_data_next : NULL, data, NULL, &d, &err);
-    h_expect(got == status && !d && strstr(err.text, what), "%d: %s", got, err.text);
-    if (!got) precinfer_diff_free(d);
-}
-
-START_TEST(recordings)
-{
-    struct h_host host = { .threads = 1 };
-    struct precinfer_error err = { 0 };
-    precinfer_context *ctx = h_context(&host, NULL);
-    precinfer_graph *g = h_digits(ctx);
-    precinfer_plan *p = h_digits_plan(ctx, g, PRECINFER_PRECISION_INT8);
-    precinfer_data *data = digits(ctx, g, 20, 8);
-    const struct precinfer_side plan = of_plan(p), model = of_graph(g);
-    char low[256], full[256], damaged[256];
-    snprintf(low, sizeof low, "%s", path_of("low.rec"));
-    snprintf(full, sizeof full, "%s", path_of("full.rec"));
-    snprintf(damaged, sizeof damaged, "%s", path_of("damaged.rec"));
-    H_OK(precinfer_record(&plan, precinfer_data_next, data, low, NULL, &err));
-    precinfer_data_rewind(data);
-    H_OK(precinfer_record(&model, precinfer_data_next, data, full, NULL, &err));
-    /* Live, half live and recorded: the same figures; the same plan: the same bytes. */
-    precinfer_data_rewind(data);
-    precinfer_diff *live = diff(ctx, plan, model, precinfer_data_next, data, NULL);
-    precinfer_data_free(data);
-    data = digits(ctx, g, 20, 3);               /* cut otherwise than what was recorded */
-    precinfer_diff *half = diff(ctx, recorded(low), model, precinfer_data_next, data, NULL);
-    precinfer_diff *both = diff(ctx, recorded(low), recorded(full), NULL, NULL, NULL);
-    struct precinfer_diff_info info;
-    precinfer_diff_info(live, &info);
-    for (size_t i = 0; i < info.layers; i++) {
-        struct precinfer_layer_diff l[3];
-        precinfer_diff_layer(live, i, &l[0]);
-        precinfer_diff_layer(half, i, &l[1]);
-        precinfer_diff_layer(both, i, &l[2]);
-        for (int k = 1; k < 3; k++)
-            h_expect(!strcmp(l[0].layer, l[k].layer) && !strcmp(l[0].tensor, l[k].tensor) && !strcmp(l[0].op, l[k].op) &&
-                     !strcmp(l[0].fused, l[k].fused) && near(l[0].sqnr_db, l[k].sqnr_db, 1e-9) && l[0].elements == l[k].elements &&
-                     l[0].max_abs == l[k].max_abs && l[0].bytes == l[k].bytes && isnan(l[k].own_sqnr_db) &&
-                     (l[0].step == l[k].step || isnan(l[0].step)), "%s, %s differs", l[0].layer, k == 1 ? "half live" : "recorded");
-    }
-    precinfer_diff_free(half);
-    precinfer_diff_free(both);
-    precinfer_data_rewind(data);
-    half = diff(ctx, plan, recorded(low), precinfer_data_next, data, NULL);
-    precinfer_diff_info(half, &info);
-    h_expect(info.first_different == -1 && info.with_bytes == info.layers && info.samples == 20, "the plan differs from its recording");
-    precinfer_diff_free(half);
-    precinfer_diff_free(live);
-    /* A plan of another calibration: the first layer is named. */
-    precinfer_data_free(data);
-    data = digits(ctx, g, 12, 8);               /* the beginning of what was recorded */
-    half = diff(ctx, model, recorded(full), precinfer_data_next, data, NULL);
-    precinfer_diff_info(half, &info);
-    h_expect(info.samples == 12 && info.first_different == -1, "a part of the recording");
-    precinfer_diff_free(half);
-    precinfer_data_free(data);
-    data = digits(ctx, g, 30, 8);
-    refused(ctx, plan, recorded(low), data, PRECINFER_INVALID, "the recording ends after 20 samples");
-    precinfer_data_free(data);
-    data = h_model_data(&h_models[0], ctx, g, 1, 20, 8);
-    refused(ctx, plan, recorded(low), data, PRECINFER_INVALID, "different data: sample 0");
-    precinfer_data_free(data);
-    refused(ctx, plan, recorded(low), NULL, PRECINFER_INVALID, "needs data");
-    refused(ctx, recorded(path_of("none")), recorded(low), NULL, PRECINFER_NOT_FOUND, "none");
-    /* Damage: one byte anywhere, a cut anywhere, a block that is missing, something behind the end. */
-    size_t n;
-    unsigned char *bytes = h_slurp(low, &n);
-    h_reseed(4);
-    for (int i = 0; i < 120; i++) {
-        const size_t at = i < 64 ? (size_t)i : h_below((uint32_t)n);
-        const unsigned char before = bytes[at];
-        precinfer_diff *d = NULL;
-        bytes[at] ^= (unsigned char)(1 + h_below(255));
-        ck_assert(!pi_file_write(&ctx->alloc, damaged, bytes, n, &err));
-        const struct precinfer_side a = recorded(damaged), b = recorded(full);
-        const int status = (int)precinfer_diff_new(ctx, &a, &b, NULL, NULL, NULL, &d, &err);
-        h_expect(status || (at >= 14 && at < 64), "byte %zu of %zu may be damaged", at, n);      /* reserved bytes of the head say nothing */
-        if (!status) precinfer_diff_free(d);
-        bytes[at] = before;
-    }
-    for (int i = 0; i < 40; i++) {
-        ck_assert(!pi_file_write(&ctx->alloc, damaged, bytes, i < 2 ? (size_t)i * 64 : h_below((uint32_t)n), &err));
-        precinfer_diff *d = NULL;
-        const struct precinfer_side a = recorded(damaged), b = recorded(full);
-        h_expect(precinfer_diff_new(ctx, &a, &b, NULL, NULL, NULL, &d, &err), "a cut is not seen");
-    }
-    free(bytes);
-    precinfer_plan_free(p);
-    precinfer_graph_free(g);
-    precinfer_context_free(ctx);
-    h_expect(host.live == 0, "%ld blocks stayed", (long)host.live);
-}
-END_TEST
-
-/* ------------------------------------------------------------------------------------------------ memory */
-
-struct meter { size_t now, most; };
-static void *metered(void *host, size_t bytes, size_t align)
-{
-    struct meter *m = host;
-    void *p = NULL;
-    const size_t head = align < 64 ? 64 : align;
-    if (posix_memalign(&p, head, bytes + head)) return NULL;
-    *(size_t *)p = bytes;
-    *((size_t *)p + 1) = head;
-    m->now += bytes;
-    if (m->now > m->most) m->most = m->now;
-    return (char *)p + head;
-}
-static void unmetered(void *host, void *block)
-{
-    struct meter *m = host;
-    if (!block) return;
-    for (size_t head = 64; ; head *= 2) {
-        size_t *p = (size_t *)(void *)((char *)block - head);
-        if (p[1] != head) continue;
-        m->now -= p[0];
-        free(p);
-        return;
-    }
-}
-
-/* As much for 16 samples as for 800. */
-START_TEST(memory)
-{
-    struct precinfer_error err = { 0 };
-    size_t most[2];
-    for (int k = 0; k < 2; k++) {
-        struct meter m = { 0 };
-        const struct precinfer_context_options o = { .size = sizeof o, .host = &m, .alloc = metered, .release = unmetered };
-        precinfer_context *ctx = NULL;
-        H_OK(precinfer_context_new(&o, &ctx, &err));
-        precinfer_graph *g = h_digits(ctx);
-        precinfer_stats *stats = h_digits_stats(ctx, g, 16);
-        precinfer_plan *p = h_digits_plan(ctx, g, PRECINFER_PRECISION_INT8);
-        precinfer_data *data = digits(ctx, g, k ? 800 : 16, 8);
-        const struct precinfer_side plan = of_plan(p);
-        const struct precinfer_diff_options with = { .size = sizeof with, .stats = stats };
-        m.most = m.now;
-        precinfer_diff_free(diff(ctx, plan, of_graph(g), precinfer_data_next, data, &with));
-        precinfer_data_rewind(data);
-        H_OK(precinfer_record(&plan, precinfer_data_next, data, path_of("long.rec"), NULL, &err));
-        precinfer_diff_free(diff(ctx, recorded(path_of("long.rec")), recorded(path_of("long.rec")), NULL, NULL, NULL));
-        most[k] = m.most - m.now;
-        precinfer_data_free(data);
-        precinfer_plan_free(p);
-        precinfer_stats_free(stats);
-        precinfer_graph_free(g);
-        precinfer_context_free(ctx);
-        h_expect(m.now == 0, "%zu bytes stayed", m.now);
-    }
-    h_expect(most[1] <= most[0] + 4096, "%zu bytes for 16 samples, %zu for 800", most[0], most[1]);
-}
-END_TEST
-
-/* Every allocation fails once: an error, and nothing stays. */
-START_TEST(no_memory)
-{
-    for (long at = 1;; at += 1 + at / 40) {
-        struct h_host host = { .threads = 1 };
-        precinfer_context *ctx = h_context(&host, NULL);
-        struct precinfer_error err = { 0 };
-        struct net n;
-        precinfer_diff *d = NULL;
-        precinfer_stats *stats = NULL;
-        h_reseed(5);
-        two_layers(&n, ctx);
-        H_OK(precinfer_calibrate(n.g, next, &n, NULL, &stats, &err));
-        precinfer_plan *p = lowered(&n, 0);
-        const struct precinfer_side a = of_plan(p), b = of_graph(n.g), r = recorded(path_of("r.rec"));
-        const struct precinfer_diff_options o = { .size = sizeof o, .stats = stats };
-        host.fail_at = host.calls + at;
-        int status = (int)precinfer_diff_new(ctx, &a, &b, next, &n, &o, &d, &err);
-        precinfer_diff_free(d);
-        n.at = 0;
-        d = NULL;
-        if (!status) status = (int)precinfer_record(&a, next, &n, r.path, NULL, &err);
-        if (!status) status = (int)precinfer_diff_new(ctx, &r, &r, NULL, NULL, NULL, &d, &err);
-        precinfer_diff_free(d);
-        const int failed = host.failed > 0;
-        h_expect(status == (failed ? PRECINFER_NO_MEMORY : 0), "allocation %ld: %d %s", at, status, err.text);
-        precinfer_plan_free(p);
-        precinfer_stats_free(stats);
-        precinfer_graph_free(n.g);
-        precinfer_context_free(ctx);
-        h_expect(host.live == 0, "allocation %ld: %ld blocks stayed", at, (long)host.live);
-        if (!failed) break;
-    }
-}
-END_TEST
-
 START_TEST(arguments)
 {
     struct h_host host = { .threads = 1 };
@@ -677,8 +372,10 @@ START_TEST(arguments)
     ck_assert(precinfer_diff_info(NULL, NULL) && precinfer_diff_layer(NULL, 0, NULL) && precinfer_diff_rank(NULL, 0) == SIZE_MAX);
     ck_assert(precinfer_plan_recipe(NULL) == NULL && precinfer_plan_recipe(p) != NULL);
     const char *names[] = { "first" }, *wrong[] = { "third" };
-    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), wrong, 1, PRECINFER_PRECISION_F32, &r, &err), PRECINFER_NOT_FOUND, "third");
-    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), names, 1, PRECINFER_PRECISION_INT8, &r, &err), PRECINFER_INVALID, "f32 or bf16");
+    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), wrong, 1, PRECINFER_PRECISION_F32, &r, &err),
+              PRECINFER_NOT_FOUND, "third");
+    H_REFUSED(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), names, 1, PRECINFER_PRECISION_INT8, &r, &err),
+              PRECINFER_INVALID, "f32 or bf16");
     H_REFUSED(precinfer_recipe_with(n.g, NULL, names, 1, PRECINFER_PRECISION_F32, &r, &err), PRECINFER_INVALID, "NULL");
     /* `first` in f32: nobody reads x in 8 bits any more; r stays, for `second` reads it. */
     struct precinfer_recipe_info info;
@@ -686,7 +383,8 @@ START_TEST(arguments)
     H_OK(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), names, 1, PRECINFER_PRECISION_F32, &r, &err));
     precinfer_recipe_info(r, &info);
     precinfer_recipe_value(r, 0, &v);
-    h_expect(info.values == 1 && !strcmp(v.name, "r") && info.hash != precinfer_recipe_hash(precinfer_plan_recipe(p)), "%zu values", info.values);
+    h_expect(info.values == 1 && !strcmp(v.name, "r") && info.hash != precinfer_recipe_hash(precinfer_plan_recipe(p)),
+             "%zu values", info.values);
     precinfer_recipe_free(r);
     H_OK(precinfer_recipe_with(n.g, precinfer_plan_recipe(p), NULL, 0, PRECINFER_PRECISION_F32, &r, &err));
     h_expect(precinfer_recipe_hash(r) == precinfer_recipe_hash(precinfer_plan_recipe(p)), "nothing was changed, but the hash");
@@ -698,20 +396,5 @@ START_TEST(arguments)
 }
 END_TEST
 
-Suite *pi_suite(void);
-Suite *pi_suite(void)
-{
-    Suite *s = suite_create("verify_diff");
-    const struct { const char *name; const TTest *test; int n, seconds; } tests[] = {
-        { "figures", figures, 1, 10 }, { "own and inherited", own, 2, 10 }, { "groups", groups, 1, 10 },
-        { "a network", network, 1, 30 }, { "recordings", recordings, 1, 30 }, { "memory", memory, 1, 60 },
-        { "no memory", no_memory, 1, 60 }, { "arguments", arguments, 1, 10 } };
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        TCase *c = tcase_create(tests[i].name);
-        tcase_set_timeout(c, tests[i].seconds);
-        tcase_add_checked_fixture(c, start, end);
-        tcase_add_loop_test(c, tests[i].test, 0, tests[i].n);
-        suite_add_tcase(s, c);
-    }
-    return s;
-}
+D_SUITE("verify_diff", { "figures", figures, 1, 10 }, { "own and inherited", own, 2, 10 }, { "groups", groups, 1, 10 },
+        { "a network", network, 1, 30 }, { "arguments", arguments, 1, 10 })

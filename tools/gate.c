@@ -4,7 +4,7 @@
 #include "tool.h"
 
 /* preset:NAME is a policy of that preset alone. */
-static int load_policy(precinfer_context *ctx, const char *path, precinfer_policy **policy)
+int load_policy(precinfer_context *ctx, const char *path, precinfer_policy **policy)
 {
     struct precinfer_error err;
     char json[300];

@@ -295,6 +295,7 @@ struct gated {
     struct old_report old;              /* of --continue                                                        */
     struct report_past past;
 };
+int load_policy(precinfer_context *ctx, const char *path, precinfer_policy **policy);      /* or preset:NAME             */
 /* policy and gate are NULL without --policy. gate_close whatever it returned. */
 int gate_open(const struct options *o, precinfer_context *ctx, struct gated *g);
 void gate_close(struct gated *g);

@@ -240,6 +240,12 @@ static int check(const precinfer_plan *plan, const precinfer_graph *graph, preci
     if (o->size < sizeof *o) return pi_fail(err, PRECINFER_INVALID, "minimal_set: options.size is %zu", o->size);
     if (!o->limits || !o->rewind) return pi_fail(err, PRECINFER_INVALID, "minimal_set: limits and rewind must be given");
     if (o->limits->gate) return pi_fail(err, PRECINFER_INVALID, "minimal_set: limits.gate must be NULL: every set has its own");
+    for (size_t i = 0; o->limits->policy && i < precinfer_policy_budgets(o->limits->policy); i++) {
+        struct precinfer_budget b;
+        if (!precinfer_policy_budget_info(o->limits->policy, i, &b) && b.metric == PRECINFER_LATENCY)
+            return pi_fail(err, PRECINFER_UNSUPPORTED,
+                           "minimal_set: the policy has a budget for latency, which is not measured here");
+    }
     if (plan->model_hash != graph->hash) return pi_fail(err, PRECINFER_INVALID, "the plan was made from another model");
     if (!plan->recipe) return pi_fail(err, PRECINFER_INVALID, "the plan is f32: no layer could return to it");
     return 0;

@@ -54,7 +54,13 @@ static int attempt(struct search *q, const uint8_t *in, int *passes)
     const uint64_t hash = pi_hash_of(in, q->s->n);
     const struct tried *t = known(q, in, hash);
     if (t) { *passes = t->passes; return 0; }
-    PI_TRY(q->s->attempt(q->s->user, in, passes, q->err));
+    *passes = 0;
+    const int status = q->s->attempt(q->s->user, in, passes, q->err);
+    if (*passes && (!q->s->met || count(q->s, in) < count(q->s, q->s->best))) {        /* also when it was the last */
+        memcpy(q->s->best, in, q->s->n);
+        q->s->met = 1;
+    }
+    if (status) return status;
     q->s->attempts++;
     return remember(q, in, hash, *passes);
 }
