@@ -67,7 +67,8 @@ static int same(const struct gated *g, const char *key, uint64_t want)
 {
     char s[17];
     const char *have = report_string(&g->old, key);
-    if (have && !strcmp(have, hash_text(want, s))) return 0;
+    hash_text(want, s);
+    if (have && !strcmp(have, s)) return 0;
     return fail(EXIT_USAGE, "cannot continue", g->o->resume, "its %s is %s, not %s: it is of something else", key,
                 have ? have : "missing", s);
 }

@@ -204,7 +204,8 @@ static int same_hash(const struct options *o, const struct old_report *r, const 
 {
     char s[17];
     const char *have = report_string(r, key);
-    if (have && !strcmp(have, hash_text(want, s))) return 0;
+    hash_text(want, s);
+    if (have && !strcmp(have, s)) return 0;
     return fail(EXIT_USAGE, "the report is of another plan", o->report, "its %s is %s, that of %s is %s", key,
                 have ? have : "missing", o->files.items[0], s);
 }
