@@ -523,6 +523,11 @@ START_TEST(refused)
     REFUSED(top, "one label a sample", (j.labels_per_sample = 2));
     REFUSED(top, "label -1", j.labels = labels + 4);
     REFUSED(loss, "label 9", j.labels = labels + 3);
+    REFUSED(top, "sample 0: label 9, but the output has 4 classes", j.labels = labels + 3);
+    REFUSED(top, "sample 1: label 9", j.labels = labels + 2);
+    REFUSED(top, "sample 5001: label 9", (j.labels = labels + 2, j.indexes = (const uint64_t[]){ 5000, 5001 }));
+    REFUSED(top, "one number a sample", (j.candidate.dims[1] = 1, j.reference.dims[1] = 1));
+    REFUSED(same, "one number a sample", (j.candidate.rank = 1, j.reference.rank = 1));
     REFUSED(loss, "do not divide", j.labels_per_sample = 3);
     REFUSED(mae, "target", j.target.data = NULL);
     REFUSED(mae, "target has 2 elements", j.target.dims[1] = 2);

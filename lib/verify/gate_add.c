@@ -40,6 +40,12 @@ static int check_figure(const struct precinfer_judged *j, const struct pi_budget
     return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the figure '%s' of reference and candidate", b->text, b->b.name);
 }
 
+/* Does it ask for a top-1? A limit next to nothing asks for no more than that the answers are counted. */
+static int has_top(const struct pi_budget *b)
+{
+    return b->b.metric == PRECINFER_TOPK || (b->b.metric == PRECINFER_AGREEMENT && b->b.value > 1e-6);
+}
+
 /* All that budget b needs. */
 static int check_budget(const struct pi_budget *b, const struct precinfer_judged *j, size_t each,
                         struct precinfer_error *err)
@@ -49,6 +55,8 @@ static int check_budget(const struct pi_budget *b, const struct precinfer_judged
     const int loss = m == PRECINFER_LOG_LOSS || m == PRECINFER_PERPLEXITY, by_label = b->column == PI_BY_LABEL;
     if (pi_needs_outputs(m) && !each)
         return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the outputs of reference and candidate", b->text);
+    if (each == 1 && has_top(b))
+        return pi_fail(err, PRECINFER_INVALID, "budget '%s': the output is one number a sample, whose top-1 is always the same", b->text);
     if ((pi_needs_labels(m) || by_label) && !j->labels) return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs labels", b->text);
     if (loss && each % nlabels)
         return pi_fail(err, PRECINFER_INVALID, "budget '%s': %zu labels a sample do not divide %zu elements", b->text, nlabels, each);
@@ -120,7 +128,7 @@ static int slice_of(const struct pi_budget *b, const struct pi_sample *s, char t
     *in = 1;
     *slice = NULL;
     if (b->column == PI_BY_LABEL) {
-        if (s->labels[0] < 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->i, (long long)s->labels[0]);
+        if (s->labels[0] < 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->index, (long long)s->labels[0]);
         snprintf(text, 24, "%lld", (long long)s->labels[0]);
         *slice = text;
     } else if (b->column >= 0) {
@@ -169,7 +177,7 @@ static int add_to_budget(precinfer_gate *g, size_t budget, const struct pi_sampl
         if (clustered) PI_TRY(add_to_cluster(g, at, cluster, 0, 0, err));
     } else {
         int counted;
-        PI_TRY(pi_contrast_figure(c, s->i, f.r, f.bad_c, clustered, &f.c, &counted, err));
+        PI_TRY(pi_contrast_figure(c, s->index, f.r, f.bad_c, clustered, &f.c, &counted, err));
         if (clustered) {
             PI_TRY(add_to_cluster(g, at, cluster, f.r, f.c, err));
             c->e.clipped += (uint64_t)counted;
@@ -182,21 +190,21 @@ static int add_to_budget(precinfer_gate *g, size_t budget, const struct pi_sampl
 }
 
 /* Who it is, and whether it is to be judged. */
-static int admit(precinfer_gate *g, const struct precinfer_judged *j, size_t i, size_t each, int skip, uint64_t *id,
-                 uint64_t *cluster, int *judged, struct precinfer_error *err)
+static int admit(precinfer_gate *g, const struct precinfer_judged *j, size_t i, uint64_t index, size_t each, int skip,
+                 uint64_t *id, uint64_t *cluster, int *judged, struct precinfer_error *err)
 {
     const precinfer_policy *p = g->policy;
     *judged = 0;
     *cluster = 0;
     *id = j->ids ? j->ids[i] : each || j->labels || j->target.data ? pi_judged_id(j, i, each)
-        : pi_hash_of(&(uint64_t){ j->indexes ? j->indexes[i] : g->total }, sizeof(uint64_t));
+        : pi_hash_of(&index, sizeof index);
     pi_hash_add(&g->hash, id, sizeof *id);
     g->total++;
     g->fresh += !skip;
     if (p->cluster >= 0) {
         const char *name = j->columns[p->cluster][i];
-        if (!name) return pi_fail(err, PRECINFER_INVALID, "sample %zu: it has no value in column '%s', so its cluster is unknown", i,
-                                  p->columns[p->cluster]);
+        if (!name) return pi_fail(err, PRECINFER_INVALID, "sample %zu: it has no value in column '%s', so its cluster is unknown",
+                                  (size_t)index, p->columns[p->cluster]);
         *cluster = pi_cluster_id(name);
     }
     if (skip) return 0;
@@ -222,9 +230,9 @@ static int add_sample(precinfer_gate *g, const struct precinfer_judged *j, size_
     uint64_t id, cluster;
     int judged;
     const uint64_t index = j->indexes ? j->indexes[i] : g->total;
-    PI_TRY(admit(g, j, i, each, skip, &id, &cluster, &judged, err));
+    PI_TRY(admit(g, j, i, index, each, skip, &id, &cluster, &judged, err));
     if (!judged) return 0;
-    struct pi_sample s = { .j = j, .i = i, .each = each, .nlabels = j->labels_per_sample ? j->labels_per_sample : 1 };
+    struct pi_sample s = { .j = j, .i = i, .each = each, .index = (size_t)index, .nlabels = j->labels_per_sample ? j->labels_per_sample : 1 };
     s.labels = j->labels ? j->labels + i * s.nlabels : NULL;
     if (each) {
         s.reference = pi_top1(&j->reference, i * each, each);

@@ -118,13 +118,13 @@ static int log_losses(const struct precinfer_policy *p, const struct pi_sample *
         const int64_t label = s->labels[k];
         if (label < 0 && s->nlabels > 1) continue;
         if (label < 0 || (uint64_t)label >= (classes == 1 ? 2 : classes))
-            return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld, but the output has %zu classes", s->i, (long long)label,
+            return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld, but the output has %zu classes", s->index, (long long)label,
                            classes == 1 ? (size_t)2 : classes);
         f->r += log_loss(&s->j->reference, base + k * classes, classes, label, p->rules.probabilities);
         f->c += log_loss(&s->j->candidate, base + k * classes, classes, label, p->rules.probabilities);
         n++;
     }
-    if (!n) return pi_fail(err, PRECINFER_INVALID, "sample %zu: no position has a label", s->i);
+    if (!n) return pi_fail(err, PRECINFER_INVALID, "sample %zu: no position has a label", s->index);
     f->r = s->reference.index < 0 ? NAN : f->r / (double)n;
     f->c = s->candidate.index < 0 ? NAN : f->c / (double)n;
     return 0;
@@ -141,12 +141,12 @@ static int errors(const struct precinfer_budget *b, const struct pi_sample *s, s
         pi_load_doubles(&s->j->reference, at, m, x);
         pi_load_doubles(&s->j->candidate, at, m, y);
         for (size_t i = 0; i < m; i++) {
-            if (!(t[i] - t[i] == 0)) return pi_fail(err, PRECINFER_INVALID, "sample %zu: the target is not finite", s->i);
+            if (!(t[i] - t[i] == 0)) return pi_fail(err, PRECINFER_INVALID, "sample %zu: the target is not finite", s->index);
             const double dx = x[i] - t[i], dy = y[i] - t[i];
             double r = dx < 0 ? -dx : dx, c = dy < 0 ? -dy : dy;
             if (b->metric == PRECINFER_RMSE) { r *= r; c *= c; }
             if (b->metric == PRECINFER_RELATIVE_MAE) {
-                if (t[i] == 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: no error is relative to a target of 0", s->i);
+                if (t[i] == 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: no error is relative to a target of 0", s->index);
                 r /= t[i] < 0 ? -t[i] : t[i];
                 c /= t[i] < 0 ? -t[i] : t[i];
             }
@@ -214,10 +214,14 @@ int pi_needs_labels(enum precinfer_metric m)
     return m == PRECINFER_TOPK || m == PRECINFER_LOG_LOSS || m == PRECINFER_PERPLEXITY || m == PRECINFER_AUC || m == PRECINFER_F1;
 }
 
-static int bad_label(const struct pi_sample *s, struct precinfer_error *err)
+/* classes 0: any number of them. A label beyond the output's would make both models wrong, and so every limit easier to keep. */
+static int bad_label(const struct pi_sample *s, size_t classes, struct precinfer_error *err)
 {
-    if (s->labels[0] >= 0) return 0;
-    return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->i, (long long)s->labels[0]);
+    const int64_t label = s->labels[0];
+    if (label < 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->index, (long long)label);
+    if (!classes || (uint64_t)label < classes) return 0;
+    return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld, but the output has %zu classes", s->index, (long long)label,
+                   classes);
 }
 
 int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *b, const struct pi_sample *s, struct pi_figures *f,
@@ -228,7 +232,7 @@ int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *
     *f = (struct pi_figures){ 0 };
     switch (b->metric) {
     case PRECINFER_TOPK:
-        PI_TRY(bad_label(s, err));
+        PI_TRY(bad_label(s, s->each, err));
         f->r = b->k == 1 ? s->reference.index == s->labels[0] : pi_in_topk(&s->j->reference, at, s->each, s->labels[0], b->k);
         f->c = b->k == 1 ? s->candidate.index == s->labels[0] : pi_in_topk(&s->j->candidate, at, s->each, s->labels[0], b->k);
         bad_reference = s->reference.index < 0;
@@ -240,7 +244,7 @@ int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *
     case PRECINFER_LOG_LOSS: case PRECINFER_PERPLEXITY: PI_TRY(log_losses(p, s, f, err)); break;
     case PRECINFER_MAE: case PRECINFER_RMSE: case PRECINFER_RELATIVE_MAE: PI_TRY(errors(b, s, f, err)); break;
     case PRECINFER_COSINE: f->c = cosine(s, &bad_reference); break;
-    case PRECINFER_AUC: case PRECINFER_F1: PI_TRY(bad_label(s, err)); PI_TRY(set_scores(b, s, f, err)); break;
+    case PRECINFER_AUC: case PRECINFER_F1: PI_TRY(bad_label(s, 0, err)); PI_TRY(set_scores(b, s, f, err)); break;
     default: {
         const struct precinfer_figure *x = figure(s->j, b->name);
         f->r = x->reference[s->i];
@@ -249,7 +253,7 @@ int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *
     }
     if (bad_reference || !(f->r - f->r == 0))
         return pi_fail(err, PRECINFER_INVALID, "sample %zu: %s of the reference is no finite number, so nothing can be held against it",
-                       s->i, pi_needs_figure(b->metric) ? b->name : "the output");
+                       s->index, pi_needs_figure(b->metric) ? b->name : "the output");
     f->bad_c = !(f->c - f->c == 0);
     return 0;
 }

@@ -17,6 +17,7 @@ int pi_in_topk(const struct precinfer_tensor *t, size_t at, size_t n, int64_t la
 struct pi_sample {
     const struct precinfer_judged *j;
     size_t i, each;                     /* elements of the judged output in a sample                              */
+    size_t index;                       /* in the data set, for messages; i counts what came in at once          */
     const int64_t *labels; size_t nlabels;
     struct pi_top reference, candidate;
     int tops;                           /* the two are there                                                     */
