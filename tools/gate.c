@@ -87,6 +87,14 @@ int gate_fits(const struct gated *g, const struct precinfer_plan_info *plan)
     return code ? code : same(g, "plan_hash", plan->plan_hash);
 }
 
+/* Of one output, by the reference's name for it. */
+int gate_judges(const struct gated *g, const char *output)
+{
+    const char *before = g->old.json ? report_output(&g->old) : NULL;
+    if (!before || !output || !strcmp(before, output)) return 0;
+    return fail(EXIT_USAGE, "cannot continue", g->o->resume, "it judged output '%s', not '%s'", before, output);
+}
+
 int latency_asked(const precinfer_policy *policy, size_t *runs)
 {
     struct precinfer_budget b;

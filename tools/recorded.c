@@ -450,6 +450,7 @@ static int judge(struct recording *r)
     if (!code) code = gate_without(r->ctx, &r->gate);
     if (!code) code = open_sides(r);
     if (!code) code = load_outputs(r);
+    if (!code) code = gate_judges(&r->gate, r->side[0].name);
     if (!code) code = load_figures(r);
     if (!code && !r->rows) code = fail(EXIT_USAGE, "no samples", o->reference, "'%s' is empty", r->side[0].name
                                        ? r->side[0].name : "it");

@@ -31,6 +31,7 @@ static const json_t *find(const json_t *j, const char *key) { return json_object
 
 const char *report_string(const struct old_report *r, const char *key) { return json_string_value(find(r->json, key)); }
 int report_true(const struct old_report *r, const char *key) { return json_is_true(find(r->json, key)); }
+const char *report_output(const struct old_report *r) { return json_string_value(find(find(r->json, "output"), "reference")); }
 
 /* ------------------------------------------------------------------------------------------------ what a gate goes on from */
 
@@ -150,6 +151,7 @@ int report_open(const char *path, struct old_report *r)
 void report_close(struct old_report *r) { (void)r; }
 const char *report_string(const struct old_report *r, const char *key) { (void)r, (void)key; return NULL; }
 int report_true(const struct old_report *r, const char *key) { (void)r, (void)key; return 0; }
+const char *report_output(const struct old_report *r) { (void)r; return NULL; }
 int report_past(const struct old_report *r, struct report_past *p)
 {
     *p = (struct report_past){ 0 };

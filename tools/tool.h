@@ -29,6 +29,7 @@ int fail(int code, const char *what, const char *where, const char *why, ...) __
 int fail_input(const struct precinfer_error *err, const char *what, const char *where);
 int fail_output(const struct precinfer_error *err, const char *what, const char *where);
 void *need(size_t n, size_t size);                  /* zeroed; NULL only after having said so                    */
+void print_clean(FILE *out, const char *s);                  /* control characters as blanks                        */
 const char *hash_text(uint64_t hash, char s[17]);   /* 16 hex digits                                            */
 const char *dims_text(int rank, const int64_t *dims, const char *const *symbols, char *s, size_t n);  /* "1x3xN" */
 const char *time_text(double ns, char s[32]);       /* "12.3 us"                                                */
@@ -184,6 +185,7 @@ int report_open(const char *path, struct old_report *r);            /* of verify
 void report_close(struct old_report *r);
 const char *report_string(const struct old_report *r, const char *key);         /* NULL: not there                      */
 int report_true(const struct old_report *r, const char *key);
+const char *report_output(const struct old_report *r);                         /* the judged one, of the reference; or NULL */
 struct look { uint64_t data_hash; size_t samples; const char *verdict; };
 struct report_past { struct precinfer_past past; struct look *looks; };          /* strings are the report's             */
 int report_past(const struct old_report *r, struct report_past *p);
@@ -302,6 +304,7 @@ void gate_close(struct gated *g);
 /* Without --policy: a gate that only counts. g->policy stays NULL. */
 int gate_without(precinfer_context *ctx, struct gated *g);
 int gate_fits(const struct gated *g, const struct precinfer_plan_info *plan);
+int gate_judges(const struct gated *g, const char *output);
 /* Does the policy want latencies, and of how many runs at least? */
 int latency_asked(const precinfer_policy *policy, size_t *runs);
 
