@@ -426,6 +426,14 @@ START_TEST(goes_on)
     t_says("line");
     t_run(2, "T verify --candidate $DIR/c1 --reference $DIR/r1 --policy $DIR/p.json --continue $DIR/p.json");
     t_says("no report");
+    /* another output is another question */
+    text_file("a.json", POLICY("\"budgets\": [ { \"metric\": \"agreement\", \"min\": 0.5 } ]"));
+    for (int i = 0; i < 2; i++)
+        t_run(0, "mkdir $DIR/two%d && for n in a b; do cp $DIR/r%d/y.npy $DIR/two%d/$n.npy; done", i, i, i);
+    t_run(0, "T verify --candidate $DIR/two0 --reference $DIR/two0 --policy $DIR/a.json --judge a --json $DIR/f");
+    t_run(2, "T verify --candidate $DIR/two1 --reference $DIR/two1 --policy $DIR/a.json --judge b --continue $DIR/f");
+    t_says("judged output 'a', not 'b'");
+    t_run(0, "T verify --candidate $DIR/two1 --reference $DIR/two1 --policy $DIR/a.json --judge a --continue $DIR/f");
     /* a plan's report does not go on from recorded outputs */
     t_run(0, "T convert " MODEL " -o $DIR/p --precision f32 --divide 16");
     t_run(2, "T verify $DIR/p --reference " MODEL " --data " EVAL " " LABELS " --policy $DIR/p.json --continue $DIR/j0 --runs 2");
@@ -468,8 +476,20 @@ START_TEST(plan_goes_on)
     json_decref(b);
     t_run(2, "T verify $DIR/q " P " --data $DIR/x1.npy --labels $DIR/y1.npy --continue $DIR/j0");
     t_says("recipe_hash");
+    t_run(2, "T verify $DIR/p " P " --judge /Flatten_output_0 --data $DIR/x1.npy --labels $DIR/y1.npy --continue $DIR/j0");
+    t_says("judged output");
+    t_run(0, "grep -v '\"recipe_hash\"' $DIR/j0 > $DIR/less");
+    t_run(2, "T verify $DIR/p " P " --data $DIR/x1.npy --labels $DIR/y1.npy --continue $DIR/less");
+    const char *wanted = strstr(t_err, "its recipe_hash is missing, not ");
+    h_expect(wanted && strspn(wanted + 32, "0123456789abcdef") == 16, "the hash that is wanted: %s", t_err);
     t_run(0, "mkdir $DIR/to");
     t_run(3, "T promote $DIR/p --report $DIR/j0 --to $DIR/to");
+    t_run(0, "grep -v '\"plan_hash\"' $DIR/j1 > $DIR/less");
+    t_run(2, "T promote $DIR/p --report $DIR/less --to $DIR/to");
+    wanted = strstr(t_err, "its plan_hash is missing, that of ");
+    wanted = wanted ? strstr(wanted, " is ") : NULL;
+    wanted = wanted ? strstr(wanted + 4, " is ") : NULL;
+    h_expect(wanted && strspn(wanted + 4, "0123456789abcdef") == 16, "the hash that is wanted: %s", t_err);
     t_run(0, "T promote $DIR/p --report $DIR/j1 --to $DIR/to");
     end();
 }
@@ -611,7 +631,11 @@ START_TEST(targets)
     free(h);
     t_run(0, "T verify --candidate $DIR/z.npy --reference $DIR/y.npy --labels $DIR/t.npy --policy preset:mae-uber --junit"
              " $DIR/x");
-    t_says("(approximate)");
+    t_says("one-sided, approximate\n");
+    text_file("odd.json", "{ \"precinfer_policy\": 1, \"name\": \"a\\u001b[31m\", \"budgets\": [ { \"metric\": \"mae\","
+              " \"max_ratio\": 1.0001, \"name\": \"b\\u001b[32m\", \"bounds\": [-9, 9] } ] }");
+    t_shell("T verify --candidate $DIR/z.npy --reference $DIR/y.npy --labels $DIR/t.npy --policy $DIR/odd.json");
+    h_expect(strstr(t_out, "policy a [31m, ") && !strchr(t_out, 27), "what is said holds no control character: %s", t_out);
     t_run(2, "T verify --candidate $DIR/z.npy --reference $DIR/y.npy --policy $DIR/p.json");
     t_says("target");
     save("t.npy", PRECINFER_F32, t, 1, N - 3, 0);

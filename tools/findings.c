@@ -245,7 +245,7 @@ static void say_methods(FILE *out, const struct findings *f, size_t n)
             precinfer_report_contrast(f->report, k, &before);
             said = c.method && before.method && !strcmp(c.method, before.method);
         }
-        if (!said && c.method) fprintf(out, "method: %s%s\n", c.method, c.exact ? "" : " (approximate)");
+        if (!said && c.method) fprintf(out, "method: %s\n", c.method);
     }
     for (size_t i = 0; i < n; i++) {
         precinfer_report_contrast(f->report, i, &c);
@@ -263,8 +263,9 @@ void say_contrasts(FILE *out, const struct findings *f)
     if (!f->policy) return;
     if (f->r.ignored_samples) fprintf(out, "%zu samples beyond the policy's n were left out\n", f->r.ignored_samples);
     if (f->nlooks) fprintf(out, "with %zu earlier look%s: %zu samples\n", f->nlooks, f->nlooks > 1 ? "s" : "", samples_by_now(f));
-    fprintf(out, "\npolicy %s, %s\n\n", name ? name : "(without a name)", hash_text(precinfer_policy_hash(f->policy),
-                                                                                    (char[17]){ 0 }));
+    fputs("\npolicy ", out);
+    print_clean(out, name && *name ? name : "(without a name)");
+    fprintf(out, ", %s\n\n", hash_text(precinfer_policy_hash(f->policy), (char[17]){ 0 }));
     say_table(out, f, n);
     fputc('\n', out);
     say_methods(out, f, n);
@@ -273,7 +274,8 @@ void say_contrasts(FILE *out, const struct findings *f)
         precinfer_report_contrast(f->report, i, &c);
         if (c.verdict != PRECINFER_UNDECIDED) continue;
         contrast_why(f, &c, why, sizeof why);
-        fprintf(out, "%s\n", why);
+        print_clean(out, why);
+        fputc('\n', out);
     }
     fprintf(out, "%s\n", question_text(f, question, sizeof question));
 }

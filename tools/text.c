@@ -4,10 +4,11 @@
 #include <time.h>
 #include "tool.h"
 
-static void put_clean(const char *s)
+void print_clean(FILE *out, const char *s)
 {
-    for (; *s; s++) fputc((unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s, stderr);
+    for (; *s; s++) fputc((unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s, out);
 }
+static void put_clean(const char *s) { print_clean(stderr, s); }
 
 int fail(int code, const char *what, const char *where, const char *why, ...)
 {
