@@ -123,6 +123,14 @@ START_TEST(sides)
     t_says("1 of");
     t_run(2, "T diff $DIR/a " MODEL " " EVAL " --divide 16 --samples 20");
     t_says("ends after 20 samples");
+    /* error without a signal is not "no error" */
+    t_run(0, "mkdir $DIR/zero $DIR/much && head -c 576 $DIGITS/calibration.npy > $DIR/much/x.npy && head -c 128 $DIR/much/x.npy"
+             " > $DIR/zero/x.npy && head -c 448 /dev/zero >> $DIR/zero/x.npy"
+             " && for d in zero much; do sed -i 's/(128, 8, 8)/(  7, 8, 8)/' $DIR/$d/x.npy; done");
+    t_run(0, "T diff $DIR/much $DIR/zero --json $DIR/z.json");
+    j = load("z.json");
+    h_expect(number(json_array_get(json_object_get(j, "layers"), 0), "sqnr_db") == -150, "the SQNR of errors alone");
+    json_decref(j);
     t_run(2, "T diff $DIR/a/logits.npy " MODEL " " EVAL);
     t_says("one array");
     t_run(2, "T diff $DIR $DIR/a");

@@ -152,8 +152,9 @@ void say_minimal(const struct options *o, const struct found *f, FILE *out)
 
 /* ------------------------------------------------------------------------------------------------ JSON */
 
-/* Absent where it was not measured, null where there is no error (dB). */
 static void number(struct json *j, const char *key, double x) { if (x == x) json_number(j, key, x); }
+/* Absent where it was not measured, null where there is no error; error without any signal is -150, where excess ends too. */
+static void decibels(struct json *j, const char *key, double x) { number(j, key, x < -150 ? -150 : x); }
 
 static void json_names(struct json *j, const char *key, const char *list)
 {
@@ -170,10 +171,10 @@ static void json_names(struct json *j, const char *key, const char *list)
 
 static void json_figures(struct json *j, const struct precinfer_layer_diff *l)
 {
-    number(j, "sqnr_db", l->sqnr_db);
-    number(j, "own_sqnr_db", l->own_sqnr_db);
-    number(j, "inherited_sqnr_db", l->inherited_sqnr_db);
-    number(j, "ideal_sqnr_db", l->twin_sqnr_db);
+    decibels(j, "sqnr_db", l->sqnr_db);
+    decibels(j, "own_sqnr_db", l->own_sqnr_db);
+    decibels(j, "inherited_sqnr_db", l->inherited_sqnr_db);
+    decibels(j, "ideal_sqnr_db", l->twin_sqnr_db);
     number(j, "excess_db", l->excess_db);
     number(j, "cosine", l->cosine);
     number(j, "max_error", l->max_abs);

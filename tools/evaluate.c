@@ -228,7 +228,7 @@ static void json_layers(struct json *j, const struct evaluation *e, const struct
         json_string(j, "precision", precinfer_precision_string(l.precision));
         json_string(j, "kernel", l.kernel);
         if (x.compared && x.exact) json_null(j, "sqnr_db");
-        else if (x.compared) json_number(j, "sqnr_db", x.sqnr_db);
+        else if (x.compared) json_number(j, "sqnr_db", x.sqnr_db < -150 ? -150 : x.sqnr_db);    /* null is: no error */
         if (x.compared) json_number(j, "max_error", x.max_abs);
         json_number(j, "median_ns", f->layer_ns[f->order[k]]);
         json_close(j, '}');
