@@ -135,6 +135,10 @@ START_TEST(recorded_flags)
     t_says("'b=x' against 'b'");
     t_run(2, "T verify " PAIR " --judge none");
     t_says("'none'");
+    t_run(2, "T verify " PAIR " --map output_7=logits --map output_7=b");
+    t_says("'output_7=b': one of the two is mapped already");
+    t_run(2, "T verify " PAIR " --map output_7=logits --map b=x=logits");
+    t_says("mapped already");
     t_run(2, "T verify " PAIR " --map output_7");
     t_run(2, "T verify " PAIR " --map output_8=logits");
     t_says("'output_7'");

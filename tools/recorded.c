@@ -122,6 +122,20 @@ static int only_figures(const struct recording *r)
     return figures && !r->o->judge && !outputs(r, &r->side[0], &first) && !outputs(r, &r->side[1], &first);
 }
 
+/* A wrong one is told, needed or not. */
+static int check_maps(const struct recording *r)
+{
+    for (size_t k = 0; k < r->o->maps.n; k++) {
+        int pair[2], other[2];
+        int code = read_map(r, r->o->maps.items[k], &pair[0], &pair[1]);
+        for (size_t i = 0; i < k && !code; i++)
+            if (!read_map(r, r->o->maps.items[i], &other[0], &other[1]) && (pair[0] == other[0]) != (pair[1] == other[1]))
+                code = fail(EXIT_USAGE, "wrong value", "--map", "'%s': one of the two is mapped already", r->o->maps.items[k]);
+        if (code) return code;
+    }
+    return 0;
+}
+
 static int choose(struct recording *r, int pair[2])
 {
     struct precinfer_policy_rules rules = { 0 };
@@ -129,10 +143,8 @@ static int choose(struct recording *r, int pair[2])
     int first = NONE;
     if (r->gate.policy) precinfer_policy_rules_of(r->gate.policy, &rules);
     const char *name = r->o->judge ? r->o->judge : rules.judge;
-    for (size_t k = 0; k < r->o->maps.n; k++) {     /* a wrong one is told, needed or not */
-        const int code = read_map(r, r->o->maps.items[k], &pair[0], &pair[1]);
-        if (code) return code;
-    }
+    const int code = check_maps(r);
+    if (code) return code;
     for (int side = 0; side < 2; side++)
         if (!outputs(r, &r->side[side], &first))
             return fail(EXIT_USAGE, "no output", r->side[side].path, "there is no array that could be judged");
