@@ -573,7 +573,8 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--gates") && i + 1 < argc) gates = atoi(argv[++i]);
         else gates = 0;
     }
-    const int zero = !part || !strcmp(part, "zero"), sets = !part || !strcmp(part, "sets"), power = !part || !strcmp(part, "power");
+    const int zero = !part || !strcmp(part, "zero");
+    const int sets = !part || !strcmp(part, "sets"), power = !part || !strcmp(part, "power");
     if (gates < 100 || !(zero || sets || power)) {
         fprintf(stderr, "simulate [--seed N] [--gates N, at least 100] [--all] [--part zero|sets|power]\n");
         return 2;
