@@ -80,8 +80,7 @@ $(B)/precinfer: $(TOOL_OBJ) $(B)/libprecinfer.a
 # ---------------------------------------------------------------- tests
 # A file test/<room>_<topic>.c is a suite: it defines Suite *pi_suite(void), renamed per file. `make check T=kern_gemm`
 # builds and runs that file alone.
-TEST_SRC := $(filter-out test/main.c test/exhaustive.c test/faults.c test/minimal_sets.c,$(wildcard test/*.c))
-TEST_SRC := $(filter-out test/main.c test/exhaustive.c test/simulate.c,$(wildcard test/*.c))
+TEST_SRC := $(filter-out test/main.c test/exhaustive.c test/simulate.c test/faults.c test/minimal_sets.c,$(wildcard test/*.c))
 T ?= $(basename $(notdir $(TEST_SRC)))
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null) -lpthread
 $(B)/test/%.o: test/%.c
@@ -121,7 +120,6 @@ $(B)/simulate: $(B)/test/simulate.o $(B)/internal.a
 
 # What the diff is worth, tried: faults planted in every layer of the test models, and minimal sets beside brute force.
 # make faults SEED=1 [FAULTS_QUICK=1], make minimal-sets SEED=1
-SEED ?= 1
 $(B)/faults $(B)/minimal_sets: $(B)/%: $(B)/test/%.o $(B)/internal.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LIBS) $(CHECK_LIBS)
 faults: $(B)/faults
@@ -132,7 +130,7 @@ minimal-sets: $(B)/minimal_sets
 
 # ---------------------------------------------------------------- examples
 # Plain C99 against the public header and the static library alone. Each has to return 0.
-EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c %_diff.c),$(wildcard examples/[0-9]*.c)))
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c %_run.c %_diff.c),$(wildcard examples/[0-9]*.c)))
 EXAMPLE_FLAGS := -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes -g $(OPT) -Iinclude $(EXTRA)
 $(B)/examples/%: examples/%.c include/precinfer.h $(B)/libprecinfer.a
 	@mkdir -p $(@D)

@@ -195,6 +195,7 @@ struct precinfer_batch {
     struct precinfer_tensor target;             /* the truth where it is no class: `samples` rows, any float or integer type */
     const char *const *const *columns;          /* [c][i]: value of the policy's column c for sample i; NULL: unknown */
     const uint64_t *indexes;                    /* of each sample in its data set; NULL: counted from 0          */
+    size_t labels_per_sample;                   /* 0: 1; more, for outputs with positions, are the gate's alone   */
 };
 typedef int precinfer_next_batch(void *user, struct precinfer_batch *batch, struct precinfer_error *err);
 
@@ -755,7 +756,8 @@ struct precinfer_layer_diff {
      * from the statistics, and by how much that is better (both cut off at 150 dB). */
     double own_sqnr_db, own_max_abs, inherited_sqnr_db, twin_sqnr_db, excess_db;
 };
-PRECINFER_API enum precinfer_status precinfer_diff_layer(const precinfer_diff *diff, size_t i, struct precinfer_layer_diff *layer);
+PRECINFER_API enum precinfer_status precinfer_diff_layer(const precinfer_diff *diff, size_t i,
+                                                         struct precinfer_layer_diff *layer);
 /* The layers to blame, worst first: by excess, else by own error, else by the error as a whole. Uncompared ones last. */
 PRECINFER_API size_t precinfer_diff_rank(const precinfer_diff *diff, size_t rank);      /* a layer; SIZE_MAX past the last  */
 
@@ -774,7 +776,7 @@ struct precinfer_minimal_options {
     size_t size;
     const struct precinfer_verify_options *limits;      /* what has to pass; no gate in it                       */
     void (*rewind)(void *user);                 /* of the batches: to the first                                  */
-    size_t most;                                /* evaluations while smaller sets are looked for; 0: 200. What makes the set
+    size_t most;                                /* evaluations while smaller sets are looked for; 0: 240. What makes the set
                                                    1-minimal may need some more                                  */
     /* Before the search starts: at most so many evaluations, of so many seconds each (as the first one took, by the host's
      * `seconds`; 0: unknown). Nonzero: do not start. */

@@ -43,7 +43,8 @@ static int make_own(const struct precinfer_side *r, const precinfer_plan *cand, 
     return status;
 }
 
-static int diff(precinfer_context *ctx, const struct precinfer_side *c, const struct precinfer_side *r, precinfer_next_batch *next,
+static int diff(precinfer_context *ctx, const struct precinfer_side *c, const struct precinfer_side *r,
+                precinfer_next_batch *next,
                 void *user, const struct precinfer_diff_options *o, precinfer_diff **d, struct precinfer_error *err)
 {
     precinfer_plan *cand = NULL, *ref = NULL;
@@ -87,7 +88,8 @@ enum precinfer_status precinfer_diff_new(precinfer_context *context, const struc
                                        result, err);
 }
 
-enum precinfer_status precinfer_record(const struct precinfer_side *side, precinfer_next_batch *next, void *user, const char *path,
+enum precinfer_status precinfer_record(const struct precinfer_side *side, precinfer_next_batch *next, void *user,
+                                       const char *path,
                                        const struct precinfer_diff_options *options, struct precinfer_error *err)
 {
     struct precinfer_diff_options o;
@@ -109,7 +111,8 @@ enum precinfer_status precinfer_record(const struct precinfer_side *side, precin
 
 const precinfer_recipe *precinfer_plan_recipe(const precinfer_plan *plan) { return plan ? plan->recipe : NULL; }
 
-enum precinfer_status precinfer_recipe_with(const precinfer_graph *graph, const precinfer_recipe *recipe, const char *const *names,
+enum precinfer_status precinfer_recipe_with(const precinfer_graph *graph, const precinfer_recipe *recipe,
+                                            const char *const *names,
                                             size_t nnames, enum precinfer_precision precision, precinfer_recipe **changed,
                                             struct precinfer_error *err)
 {

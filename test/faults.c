@@ -1,5 +1,5 @@
-/* Planted faults: a wrong scale (of a value, of weights), swapped channels, a clipped range, another rounding, a wrong zero point,
- * in each layer of each test model in turn, in the lowered graph, as a bug behind the recipe would be.
+/* Planted faults: a wrong scale (of a value, of weights), swapped channels, a clipped range, another rounding, a wrong zero
+ * point, in each layer of each test model in turn, in the lowered graph, as a bug behind the recipe would be.
  *   Between plans of one recipe the first layer whose bytes differ must be the one that was touched.
  *   Against f32, by excess own error: rank 1 where the fault costs the layer 6 dB of own error or more, within 3 from 3 dB.
  * faults SEED; FAULTS_QUICK=1 takes some layers of each model, chosen by the seed. Prints a table; 1: a violation. */
@@ -102,7 +102,8 @@ static int plant_weights(struct lowered *l, const struct plant *f)
     }
     for (size_t i = 0; i < count; i++) {
         const int8_t before = q[i];
-        if (f->fault == WEIGHT_CLIP) q[i] = (int8_t)(q[i] > f->amount ? (int)f->amount : q[i] < -f->amount ? -(int)f->amount : q[i]);
+        const int most = (int)f->amount;
+        if (f->fault == WEIGHT_CLIP) q[i] = (int8_t)(q[i] > most ? most : q[i] < -most ? -most : q[i]);
         else q[i] = (int8_t)fmax(-127, floor((double)l->weights[f->node][i] / (double)scale[pi_layout_channel(&w, i)]));
         changed |= q[i] != before;
     }
@@ -142,7 +143,8 @@ static void lower(precinfer_graph *graph, const precinfer_recipe *r, struct lowe
     l->values = pi_calloc(a, 2 * l->g->nvalues + l->g->nnodes + 1, sizeof *l->values);
     l->weights = calloc(l->g->nnodes + 1, sizeof *l->weights);
     for (size_t i = 0; i < l->g->nnodes; i++)
-        if (!l->g->nodes[i].dead && pi_has_weights(l->g, &l->g->nodes[i])) l->weights[i] = l->g->values[l->g->nodes[i].in[1]].t.data;
+        if (!l->g->nodes[i].dead && pi_has_weights(l->g,
+                                                   &l->g->nodes[i])) l->weights[i] = l->g->values[l->g->nodes[i].in[1]].t.data;
     ck_assert_msg(!pi_lower(l->g, r, l->nodes, l->values, &err), "%s", err.text);
 }
 static void drop(precinfer_graph *graph, struct lowered *l)
@@ -191,7 +193,7 @@ static precinfer_diff *diff(const struct bench *b, const precinfer_plan *a, cons
     const struct precinfer_side cand = { .size = sizeof cand, .plan = a },
                                 ref = { .size = sizeof ref, .plan = to, .graph = to ? NULL : b->g };
     const struct precinfer_diff_options o = { .size = sizeof o, .stats = to ? NULL : b->ranges, .no_own = to != NULL };
-    precinfer_data *d = h_model_data(b->m, b->ctx, b->g, 0, SAMPLES, 8);
+    precinfer_data *d = h_model_data(b->m, b->ctx, b->g, 0, b->m->local ? SAMPLES : SAMPLES / 2, 8);
     precinfer_diff *result = NULL;
     const int status = precinfer_diff_new(b->ctx, &cand, &ref, precinfer_data_next, d, &o, &result, &err);
     ck_assert_msg(!status, "%s", err.text);
@@ -253,7 +255,8 @@ static void judge(struct bench *b, const struct plant *f, const char *tensor, in
         if ((lost >= 6 && rank) || (lost >= 3 && rank > 2)) {
             struct precinfer_layer_diff top;
             precinfer_diff_layer(d, precinfer_diff_rank(d, 0), &top);
-            snprintf(what, sizeof what, "loses %.1f dB, excess %.1f, rank %zu; first is %s with %.1f", lost, l.excess_db, rank + 1,
+            snprintf(what, sizeof what, "loses %.1f dB, excess %.1f, rank %zu; first is %s with %.1f", lost, l.excess_db,
+                     rank + 1,
                      top.layer, top.excess_db);
             violation(b, f, tensor, what);
         }
@@ -286,7 +289,8 @@ static void all_layers(struct bench *b, int quick)
     for (size_t i = 0; i < l.g->nnodes; i++) {
         const struct pi_node *n = &l.g->nodes[i];
         if (n->dead || n->in[0] < 0) continue;
-        if (l.nodes[i].precision == PRECINFER_PRECISION_INT8 || l.nodes[i].out_form == PI_FORM_U8) { reads[n->in[0]] = 1; layers++; }
+        if (l.nodes[i].precision == PRECINFER_PRECISION_INT8 ||
+            l.nodes[i].out_form == PI_FORM_U8) { reads[n->in[0]] = 1; layers++; }
     }
     const uint32_t every = quick ? (uint32_t)(layers / 4 + 1) : 1;
     for (size_t i = 0; i < l.g->ninputs; i++) {
@@ -307,11 +311,13 @@ static void all_layers(struct bench *b, int quick)
 static size_t report(const struct bench *b, double seconds)
 {
     size_t cases = 0;
-    printf("%s (%.0f s)\n  %-28s %6s %14s %16s %20s\n", b->m->name, seconds, "fault", "cases", "first named", "rank 1 (>= 6 dB)", "rank <= 3 (3 to 6 dB)");
+    printf("%s (%.0f s)\n  %-28s %6s %14s %16s %20s\n", b->m->name, seconds, "fault", "cases", "first named", "rank 1 (>= 6 dB)",
+           "rank <= 3 (3 to 6 dB)");
     for (int k = 0; k < FAULTS; k++) {
         const struct tally *t = &b->t[k];
         cases += t->cases;
-        printf("  %-28s %6zu %9zu/%-4zu %11zu/%-4zu %15zu/%-4zu\n", fault_names[k], t->cases, t->first, t->cases, t->large_ok, t->large,
+        printf("  %-28s %6zu %9zu/%-4zu %11zu/%-4zu %15zu/%-4zu\n", fault_names[k], t->cases, t->first, t->cases, t->large_ok,
+               t->large,
                t->middle_ok, t->middle);
     }
     fflush(stdout);

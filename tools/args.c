@@ -78,7 +78,8 @@ static const struct { enum command command; const char *usage, *text; } pages[] 
       "the first part, a search the second, verify the third. --samples and --skip count within the part." },
     { CONVERT, "convert MODEL.onnx -o OUT.precinfer --precision f32|bf16|int8 | --recipe R.json\n"
                "          [--stats MODEL.stats | --calibrate X [--samples N]] [--recipe-out R.json] [--strict]\n"
-               "          [--verify X [--labels Y] [--skip N] [--judge NAME] [--policy P.json] [--min-agreement A] [--max-drop D]\n"
+               "          [--verify X [--labels Y] [--skip N] [--judge NAME] [--policy P.json] [--min-agreement A] [--max-drop"
+               " D]\n"
                "          [--allow-overlap] [--html R.html] [--junit R.xml]] [--split C,T,V] [--keep-rejected]",
       "Compiles a plan; with --verify compares it with the f32 model. OUT is written only when it passed (exit 0)." },
     { VERIFY, "verify OUT.precinfer --reference MODEL.onnx --data X [--labels Y] [--policy P.json] [--continue R.json]\n"

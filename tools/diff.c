@@ -171,8 +171,10 @@ static int judge(const struct options *o, struct found *f, struct input *in, con
         snprintf(f->why, sizeof f->why, "%zu samples do not decide; about %lld would at the rates seen", f->verdict.samples,
                  (long long)f->verdict.needed_samples);
     else if (f->verdict.verdict == PRECINFER_UNDECIDED)
-        snprintf(f->why, sizeof f->why, "%zu samples do not decide, and at this rate no number of them would", f->verdict.samples);
-    else if (f->verdict.verdict == PRECINFER_FAIL) snprintf(f->why, sizeof f->why, "the limits are not met on %zu samples", f->verdict.samples);
+        snprintf(f->why, sizeof f->why, "%zu samples do not decide, and at this rate no number of them would",
+                 f->verdict.samples);
+    else if (f->verdict.verdict == PRECINFER_FAIL) snprintf(f->why, sizeof f->why, "the limits are not met on %zu samples",
+                                                            f->verdict.samples);
     return 0;
 }
 
@@ -185,7 +187,8 @@ static int announce(void *user, size_t evaluations, double seconds)
     const struct search *s = user;
     FILE *out = text_out(s->o);
     char a[32], b[32];
-    fprintf(out, "second phase, the minimal set: at most %zu evaluations of about %s each (%s), and a few more if a set shrinks\n",
+    fprintf(out,
+            "second phase, the minimal set: at most %zu evaluations of about %s each (%s), and a few more if a set shrinks\n",
             evaluations, time_text(seconds * 1e9, a), time_text(seconds * 1e9 * (double)evaluations, b));
     fflush(out);
     return 0;
@@ -228,10 +231,13 @@ static int with_limits(const struct options *o, struct found *f, struct input *i
     return code;
 }
 
-static int check_limits(const struct options *o, const struct found *f, const struct input *in)
+static int check_limits(const struct options *o, const struct found *f, const struct input *in, const precinfer_policy *policy)
 {
     struct precinfer_plan_info plan;
+    size_t runs;
     if (!has_limits(o)) return 0;
+    if (latency_asked(policy, &runs))
+        return fail(EXIT_USAGE, "cannot use the policy", o->policy, "diff measures no latency; verify does");
     if (!f->a.m.plan || !f->b.m.graph)
         return fail(EXIT_USAGE, "no verdict", f->a.path,
                     "limits judge a plan against its model; verify --candidate judges recorded outputs");
@@ -244,15 +250,13 @@ static int check_limits(const struct options *o, const struct found *f, const st
 
 static int two_sides(const struct options *o, precinfer_context *ctx, struct found *f)
 {
-    struct precinfer_error err;
     struct input in = { 0 };
     precinfer_policy *policy = NULL;
     int code = open_side(ctx, o->files.items[0], &f->a);
     if (!code) code = open_side(ctx, o->files.items[1], &f->b);
-    if (!code && o->policy && precinfer_policy_load(ctx, o->policy, &policy, &err))
-        code = fail_input(&err, "cannot use the policy", o->policy);
+    if (!code && o->policy) code = load_policy(ctx, o->policy, &policy);
     if (!code) code = open_input(o, ctx, f, policy, &in);
-    if (!code) code = check_limits(o, f, &in);
+    if (!code) code = check_limits(o, f, &in, policy);
     if (!code) code = compare(o, ctx, f, &in);
     if (!code) code = with_limits(o, f, &in, policy);
     if (!code && !has_limits(o)) say_diff(o, f, text_out(o));
@@ -298,7 +302,8 @@ static int check_options(const struct options *o)
     if (o->record && (has_limits(o) || o->minimal_set || o->stats))
         return fail(EXIT_USAGE, "option without use", "--record", "it records one side and compares nothing");
     if (o->minimal_set && !has_limits(o))
-        return fail(EXIT_USAGE, "limits missing", "--minimal-set", "say what has to be met: --policy, --min-agreement or --max-drop");
+        return fail(EXIT_USAGE, "limits missing", "--minimal-set",
+                    "say what has to be met: --policy, --min-agreement or --max-drop");
     if (o->recipe_out && !o->minimal_set)
         return fail(EXIT_USAGE, "option without use", "--recipe-out", "diff makes a recipe with --minimal-set only");
     return 0;

@@ -79,7 +79,8 @@ static void say_odd(const struct found *f, FILE *out)
             fprintf(out, "not finite: %s: reference %llu NaN, %llu infinite; candidate %llu NaN, %llu infinite\n", name,
                     (unsigned long long)l.nan_reference, (unsigned long long)l.inf_reference, (unsigned long long)l.nan_candidate,
                     (unsigned long long)l.inf_candidate);
-        if (*l.group) fprintf(out, "own error of %s: fused otherwise in the reference, so it is charged to %s together\n", name, l.group);
+        if (*l.group) fprintf(out, "own error of %s: fused otherwise in the reference, so it is charged to %s together\n", name,
+                              l.group);
     }
 }
 
@@ -87,7 +88,10 @@ static void say_bytes(const struct found *f, FILE *out)
 {
     struct precinfer_layer_diff l;
     if (2 * f->info.with_bytes <= f->info.compared) return;         /* one of them lowered: of course they differ */
-    if (!f->info.ordered) { fputs("the order of execution is unknown: which tensor differs first cannot be told\n", out); return; }
+    if (!f->info.ordered) {
+        fputs("the order of execution is unknown: which tensor differs first cannot be told\n", out);
+        return;
+    }
     if (f->info.first_different < 0) {
         fprintf(out, "stored bytes are equal in all %zu layers that both store in one form\n", f->info.with_bytes);
         return;
@@ -116,7 +120,8 @@ void say_diff(const struct options *o, const struct found *f, FILE *out)
 {
     char a[17];
     (void)o;
-    fprintf(out, "%s (%s) against %s (%s): %zu samples", f->a.path, side_name(&f->a), f->b.path, side_name(&f->b), f->info.samples);
+    fprintf(out, "%s (%s) against %s (%s): %zu samples", f->a.path, side_name(&f->a), f->b.path, side_name(&f->b),
+            f->info.samples);
     if (f->info.data_hash) fprintf(out, ", data %s", hash_text(f->info.data_hash, a));
     fprintf(out, "\n%zu of %zu tensors are on both sides\n\n", f->info.compared, f->info.layers);
     say_table(f, out);
@@ -135,10 +140,12 @@ void say_minimal(const struct options *o, const struct found *f, FILE *out)
         fprintf(out, "no set of layers helps: with all %zu in f32 the limits are not met on this data\n", f->set.lowered);
         return;
     }
+    if (!f->set.layers) { fputs("minimal set: empty, the plan meets the limits as it is\n", out); return; }
     fprintf(out, "minimal set after %zu evaluations: %zu of %zu layers return to f32%s\n", f->set.evaluations, f->set.layers,
-            f->set.lowered, f->set.minimal ? "; taking any one out of the set fails the limits" : " (cancelled: perhaps fewer would do)");
+            f->set.lowered, f->set.minimal ? "; taking any one out of the set fails the limits"
+                                           : " (cancelled: perhaps fewer would do)");
     for (size_t i = 0; i < f->set.layers; i++) fprintf(out, "  %s\n", precinfer_minimal_layer(f->minimal, i));
-    if (!f->set.layers) fputs("  none is needed: the plan meets the limits as it is\n", out);
+    fputs("  (in f32 they read their inputs as they are: what only they read in 8 bits is no longer quantized)\n", out);
     if (o->recipe_out) fprintf(out, "%s holds the recipe, for convert --recipe\n", o->recipe_out);
     fprintf(out, "the %zu samples of this data chose the set: verify on others\n", f->set.samples);
 }
@@ -218,7 +225,8 @@ int json_diff(const struct options *o, const struct found *f, precinfer_context 
     json_string(&j, "reference", f->b.path);
     if (f->info.data_hash) json_hash(&j, "data_hash", f->info.data_hash);
     json_size(&j, "samples", f->info.samples);
-    if (f->info.first_different >= 0 && 2 * f->info.with_bytes > f->info.compared && !precinfer_diff_layer(f->diff, (size_t)f->info.first_different, &l))
+    if (f->info.first_different >= 0 && 2 * f->info.with_bytes > f->info.compared &&
+        !precinfer_diff_layer(f->diff, (size_t)f->info.first_different, &l))
         json_string(&j, "first_different", *l.layer ? l.layer : l.tensor);
     if (f->info.has_excess && f->calibrated) json_size(&j, "ranges_from_samples", f->calibrated);
     json_open(&j, "layers", '[');               /* in order of execution; "worst" ranks them */

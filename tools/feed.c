@@ -15,7 +15,8 @@ int policy_columns(const precinfer_policy *policy, const struct labels *l, char 
         if (l && ((*source)[i] = label_column(l, name)) != NULL) continue;
         free(*source);
         *source = NULL;
-        if (!l) return fail(EXIT_USAGE, "column missing", "--labels", "the policy asks for column '%s', and no labels are given", name);
+        if (!l) return fail(EXIT_USAGE, "column missing", "--labels",
+                            "the policy asks for column '%s', and no labels are given", name);
         return fail(EXIT_USAGE, "column missing", l->path, "the policy asks for '%s'; columns there: %s", name,
                     label_columns(l, have, sizeof have));
     }
@@ -80,7 +81,10 @@ int feed_next(void *user, struct precinfer_batch *b, struct precinfer_error *err
         if (l->target.data) memcpy(f->target + i * row, (const unsigned char *)l->target.data + at * row, row);
         for (size_t c = 0; c < f->ncolumns; c++) f->cells[c][i] = f->source[c][at];
     }
-    if (l->classes && l->per_row == 1) b->labels = f->classes;
+    if (l->classes) {
+        b->labels = f->classes;
+        b->labels_per_sample = l->per_row;
+    }
     if (l->target.data) {
         b->target = l->target;
         b->target.data = f->target;

@@ -4,7 +4,7 @@
 #include "tool.h"
 
 /* preset:NAME is a policy of that preset alone. */
-static int load_policy(precinfer_context *ctx, const char *path, precinfer_policy **policy)
+int load_policy(precinfer_context *ctx, const char *path, precinfer_policy **policy)
 {
     struct precinfer_error err;
     char json[300];
@@ -32,7 +32,8 @@ int gate_open(const struct options *o, precinfer_context *ctx, struct gated *g)
 {
     struct precinfer_error err;
     *g = (struct gated){ .o = o };
-    if (o->resume && !o->policy) return fail(EXIT_USAGE, "option without use", "--continue", "there is no --policy to go on with");
+    if (o->resume && !o->policy) return fail(EXIT_USAGE, "option without use", "--continue",
+                                             "there is no --policy to go on with");
     if (!o->policy) return 0;
     int code = load_policy(ctx, o->policy, &g->policy);
     if (!code && precinfer_gate_new(ctx, g->policy, &g->gate, &err)) code = fail_input(&err, "cannot use the policy", o->policy);
@@ -76,7 +77,8 @@ int gate_fits(const struct gated *g, const struct precinfer_plan_info *plan)
 {
     if (!g->old.json) return 0;
     const int recorded = report_true(&g->old, "recorded");
-    if (recorded != !plan) return fail(EXIT_USAGE, "cannot continue", g->o->resume, recorded ? "it is of recorded outputs, this is a plan"
+    if (recorded != !plan) return fail(EXIT_USAGE, "cannot continue", g->o->resume, recorded
+                                       ? "it is of recorded outputs, this is a plan"
                                        : "it is of a plan, these are recorded outputs");
     if (!plan) return 0;
     int code = same(g, "model_hash", plan->model_hash);
@@ -92,7 +94,7 @@ int latency_asked(const precinfer_policy *policy, size_t *runs)
     for (size_t i = 0; policy && i < precinfer_policy_budgets(policy); i++) {
         if (precinfer_policy_budget_info(policy, i, &b) || b.metric != PRECINFER_LATENCY) continue;
         /* A share near 1 needs as many runs as let a breach be seen; a median, a few hundred. */
-        const double n = b.limit == PRECINFER_MIN ? 12 / (1 - b.value) : 300;
+        const double n = b.limit == PRECINFER_MIN ? 40 / (1 - b.value) : 1000;
         if (n > most) most = n;
         asked = 1;
     }

@@ -15,7 +15,8 @@ static const char style[] =
     "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"
     "\"Segoe UI\",Roboto,\"Noto Sans\",sans-serif}\n"
     "main{max-width:1080px;margin:0 auto;padding:24px 16px 64px}h1{font-size:20px;line-height:1.3;margin:0 0 12px;"
-    "overflow-wrap:anywhere}h2{font-size:16px;margin:36px 0 10px}p{margin:6px 0}.scroll+p{margin-top:14px}.soft,small{color:var(--soft)}\n"
+    "overflow-wrap:anywhere}h2{font-size:16px;margin:36px 0 10px}p{margin:6px"
+    " 0}.scroll+p{margin-top:14px}.soft,small{color:var(--soft)}\n"
     ".verdict{border:1px solid var(--line);border-left:6px solid var(--c);background:var(--card);border-radius:8px;"
     "padding:14px 16px;overflow-wrap:anywhere}.verdict b{color:var(--c);font-size:19px}\n"
     ".pass{--c:var(--pass)}.fail{--c:var(--fail)}.open{--c:var(--open)}.none{--c:var(--soft)}.mark{color:var(--c);"
@@ -41,7 +42,7 @@ static const char style[] =
     ".ends{display:flex;justify-content:space-between;font-size:13px;color:var(--soft)}\n"
     "details{margin-top:8px}summary{cursor:pointer;color:var(--soft)}code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,"
     "Consolas,monospace;overflow-wrap:anywhere}\n"
-    "@media(max-width:720px){.row{grid-template-columns:1fr auto}.row>:nth-child(2){grid-column:1/-1;order:3}.row>:nth-child(3)"
+    "@media(max-width:720px){.row{grid-template-columns:minmax(0,1fr) minmax(0,112px)}.mark{text-align:right}.row>:nth-child(2){grid-column:1/-1;order:3}.row>:nth-child(3)"
     "{grid-column:1/-1;order:4}.row>.full{order:5}.name{max-width:150px}th,td{padding:5px 8px}}\n"
     "@media print{.row,.card,.tile{break-inside:avoid}}\n";
 
@@ -90,7 +91,8 @@ static void tiles(struct text *t, const struct findings *f)
         tile(t, s, "same top-1");
     }
     if (r->labelled && !f->one_number) {
-        snprintf(s, sizeof s, "%.2f%% &#8594; %.2f%%", 100 * (double)r->right_reference / n, 100 * (double)r->right_candidate / n);
+        snprintf(s, sizeof s, "%.2f%% &#8594; %.2f%%", 100 * (double)r->right_reference / n,
+                 100 * (double)r->right_candidate / n);
         tile(t, s, "accuracy, reference &#8594; candidate");
         snprintf(s, sizeof s, "&minus;%zu +%zu", r->lost, r->gained);
         tile(t, s, "samples lost and gained");
@@ -113,7 +115,8 @@ static void head(struct text *t, const struct findings *f)
     text_add(t, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
              "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
              "<meta name=\"color-scheme\" content=\"light dark\">\n"
-             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n");
+             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src"
+             " 'unsafe-inline'\">\n");
     tag(t, "<title>", precinfer_verdict_string(f->verdict), ": ");
     tag(t, "", title, "</title>\n<style>\n");
     text_add(t, style);
@@ -122,7 +125,8 @@ static void head(struct text *t, const struct findings *f)
     text_print(t, "<div class=\"verdict %s\"><b>%s ", class_of(f->verdict), sign_of(f->verdict));
     tag(t, "", precinfer_verdict_string(f->verdict), "</b>");
     if (strcmp(why, precinfer_verdict_string(f->verdict))) tag(t, "<p>", why, "</p>");
-    if (f->r.overlap_samples) text_print(t, "<p class=\"soft\">%zu samples were seen before the gate (%s).</p>", f->r.overlap_samples,
+    if (f->r.overlap_samples) text_print(t, "<p class=\"soft\">%zu samples were seen before the gate (%s).</p>",
+                                         f->r.overlap_samples,
                                          f->o->allow_overlap ? "counted, as allowed" : "dropped");
     text_add(t, "</div>\n");
     tiles(t, f);
@@ -167,7 +171,8 @@ static void bar(struct text *t, const struct precinfer_contrast *c, struct span 
 {
     const double a = place(&s, isnan(c->lower) ? s.lo : c->lower), b = place(&s, isnan(c->upper) ? s.hi : c->upper);
     const double limit = place(&s, c->limit);
-    text_print(t, "<svg viewBox=\"0 0 300 30\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"estimate %.4g, within %.4g and"
+    text_print(t, "<svg viewBox=\"0 0 300 30\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"estimate %.4g, within"
+                  " %.4g and"
                " %.4g, limit %.4g\">", c->estimate, c->lower, c->upper, c->limit);
     if (!isnan(c->limit)) text_print(t, "<rect x=\"%.2f\" y=\"2\" width=\"%.2f\" height=\"26\" fill=\"var(--within)\"/>",
                                      c->at_least ? limit : 0, c->at_least ? 300 - limit : limit);
@@ -181,9 +186,9 @@ static void bar(struct text *t, const struct precinfer_contrast *c, struct span 
     text_add(t, "</svg>");
 }
 
-static void contrast(struct text *t, const struct precinfer_contrast *c, struct span s)
+static void contrast(struct text *t, const struct findings *f, const struct precinfer_contrast *c, struct span s)
 {
-    char a[32], b[32], e[32], slice[300];
+    char a[32], b[32], e[32], slice[300], needed[120];
     text_print(t, "<div class=\"row %s\"><div>", class_of(c->verdict));
     tag(t, "", c->budget, "");
     tag(t, "<small>", slice_text(c, slice, sizeof slice), "</small></div><div>");
@@ -192,18 +197,19 @@ static void contrast(struct text *t, const struct precinfer_contrast *c, struct 
     text_print(t, "%s <span class=\"soft\">within %s and %s", figure(c->estimate, e), figure(c->lower, a), figure(c->upper, b));
     text_print(t, "; %s %s</span>", c->at_least ? "at least" : "at most", figure(c->limit, a));
     tag(t, "<small>", c->quantity ? c->quantity : "", "");
-    text_print(t, ", %llu %s", (unsigned long long)c->units, c->metric == PRECINFER_LATENCY ? "runs" : c->units == c->samples ? "samples" : "units");
+    text_print(t, ", %llu %s", (unsigned long long)c->units, c->metric == PRECINFER_LATENCY ? "runs" : c->units == c->samples
+               ? "samples" : "units");
     if (!isnan(c->reference) && !isnan(c->candidate))
         text_print(t, "; %s &#8594; %s", figure(c->reference, a), figure(c->candidate, b));
     text_print(t, "</small></div><div class=\"mark\">%s ", sign_of(c->verdict));
     tag(t, "", verdict_text(c), "</div>");
     if (c->verdict == PRECINFER_UNDECIDED) {
-        if (c->needed > 0) text_print(t, "<small class=\"full\">about %lld would %s</small>", (long long)c->needed,
-                                      (uint64_t)c->needed > c->units ? "do if nothing is lost" : "have done had nothing been lost");
-        else if (c->needed < 0) text_add(t, "<small class=\"full\">at this rate no number of them would do</small>");
+        needed_text(f, c, needed, sizeof needed);
+        tag(t, "<small class=\"full\">", needed, "</small>");
     }
     if (c->blamed) text_add(t, "<small class=\"full\">named as failing by Holm&#39;s procedure over the slices</small>");
-    if (c->clipped) text_print(t, "<small class=\"full\">%llu values lay beyond the declared bounds and count as the bound</small>",
+    if (c->clipped) text_print(t, "<small class=\"full\">%llu values lay beyond the declared bounds and count as the"
+                                  " bound</small>",
                                (unsigned long long)c->clipped);
     text_add(t, "</div>\n");
 }
@@ -229,7 +235,8 @@ static void methods(struct text *t, const struct findings *f)
 }
 
 /* Slices that passed are many where there are many classes: those that stand in the way come first, the rest folds. */
-static int is_quiet(const struct precinfer_contrast *c) { return c->verdict == PRECINFER_PASS || c->verdict == PRECINFER_NO_LIMIT; }
+static int is_quiet(const struct precinfer_contrast *c) { return c->verdict == PRECINFER_PASS
+        || c->verdict == PRECINFER_NO_LIMIT; }
 
 static size_t rows(struct text *t, const struct findings *f, int quiet, size_t skip, size_t most)
 {
@@ -242,7 +249,7 @@ static size_t rows(struct text *t, const struct findings *f, int quiet, size_t s
         if (is_quiet(&c) != quiet) continue;
         if (n++ < skip || n > skip + most) continue;
         if (strcmp(budget, c.budget)) s = span_of(f, budget = c.budget);
-        contrast(t, &c, s);
+        contrast(t, f, &c, s);
     }
     return n;
 }
@@ -302,7 +309,8 @@ static void layers(struct text *t, const struct findings *f)
         if (x.compared && !x.exact && x.sqnr_db > top) top = x.sqnr_db;
     }
     if (!n) return;
-    text_add(t, "<h2>Layers, the least exact first</h2>\n<p class=\"soft\">Error of each layer&#39;s output against f32 on the same inputs,"
+    text_add(t, "<h2>Layers, the least exact first</h2>\n<p class=\"soft\">Error of each layer&#39;s output against f32 on the"
+                " same inputs,"
              " with what it inherits from the layers before it.</p>\n");
     layer_table(t, f, 0, open, top);
     if (open == n) return;
@@ -324,8 +332,10 @@ static void confusions(struct text *t, const struct findings *f)
              "<th>samples</th><th>lost</th><th>gained</th></tr>\n");
     for (size_t i = 0; i < open; i++) {
         precinfer_report_confusion(f->report, i, &x);
-        text_print(t, "<tr><td>%s</td><td>%s</td><td class=\"w\"><span class=\"meter\" style=\"width:%.1f%%\"></span></td><td>%llu</td>",
-                   class_text(x.before, a), class_text(x.after, b), 100 * (double)x.count / (double)first.count, (unsigned long long)x.count);
+        text_print(t, "<tr><td>%s</td><td>%s</td><td class=\"w\"><span class=\"meter\""
+                      " style=\"width:%.1f%%\"></span></td><td>%llu</td>",
+                   class_text(x.before, a), class_text(x.after, b), 100 * (double)x.count / (double)first.count,
+                       (unsigned long long)x.count);
         text_print(t, "<td>%llu</td><td>%llu</td></tr>\n", (unsigned long long)x.lost, (unsigned long long)x.gained);
     }
     text_add(t, "</table></div>\n");
@@ -338,12 +348,14 @@ static void flip_card(struct text *t, const struct picture *p, const struct prec
     const int lost = x->label >= 0 && x->label == x->before, gained = x->label >= 0 && x->label == x->after;
     text_print(t, "<div class=\"card %s\">", lost ? "fail" : gained ? "pass" : "none");
     if (p->pixels) {
-        text_print(t, "<img%s alt=\"input of sample %llu\" src=\"", p->w < 100 ? " class=\"px\"" : "", (unsigned long long)x->index);
+        text_print(t, "<img%s alt=\"input of sample %llu\" src=\"", p->w < 100 ? " class=\"px\"" : "",
+                   (unsigned long long)x->index);
         text_picture(t, p);
         text_add(t, "\">");
     }
     text_print(t, "<b>%s &#8594; %s</b><br>", class_text(x->before, a), class_text(x->after, b));
-    if (x->label >= 0) text_print(t, "label %lld, %s<br>", (long long)x->label, lost ? "lost" : gained ? "gained" : "wrong in both");
+    if (x->label >= 0) text_print(t, "label %lld, %s<br>", (long long)x->label, lost ? "lost" : gained ? "gained"
+                                  : "wrong in both");
     text_print(t, "<span class=\"soft\">sample %llu<br>margin %s, then %s</span></div>\n", (unsigned long long)x->index,
                figure(x->margin_before, a), figure(x->margin_after, b));
 }
@@ -351,7 +363,8 @@ static void flip_card(struct text *t, const struct picture *p, const struct prec
 static void flip_table(struct text *t, const struct findings *f, size_t from, size_t to)
 {
     char a[32], b[24], c[24];
-    text_add(t, "<div class=\"scroll\"><table><tr><th>sample</th><th>label</th><th>before</th><th>after</th><th>margin before</th>"
+    text_add(t, "<div class=\"scroll\"><table><tr><th>sample</th><th>label</th><th>before</th><th>after</th><th>margin"
+                " before</th>"
              "<th>margin after</th></tr>\n");
     for (size_t i = from; i < to; i++) {
         struct precinfer_flip x;
@@ -359,7 +372,8 @@ static void flip_table(struct text *t, const struct findings *f, size_t from, si
         text_print(t, "<tr><td>%llu</td>", (unsigned long long)x.index);
         if (x.label >= 0) text_print(t, "<td>%lld</td>", (long long)x.label);
         else text_add(t, "<td>&#8211;</td>");
-        text_print(t, "<td>%s</td><td>%s</td><td>%s</td>", class_text(x.before, b), class_text(x.after, c), figure(x.margin_before, a));
+        text_print(t, "<td>%s</td><td>%s</td><td>%s</td>", class_text(x.before, b), class_text(x.after, c),
+                   figure(x.margin_before, a));
         text_print(t, "<td>%s</td></tr>\n", figure(x.margin_after, a));
     }
     text_add(t, "</table></div>\n");
@@ -396,7 +410,8 @@ static void values(struct text *t, const struct precinfer_evidence *e, double mo
     char a[32];
     text_add(t, "<div class=\"scroll\"><table><tr><th>d</th><th class=\"l\"></th><th>units</th></tr>\n");
     for (size_t i = 0; i < e->natoms; i++) {
-        text_print(t, "<tr><td>%s</td><td class=\"w\"><span class=\"meter\" style=\"width:%.2f%%\"></span></td><td>%llu</td></tr>\n",
+        text_print(t, "<tr><td>%s</td><td class=\"w\"><span class=\"meter\""
+                      " style=\"width:%.2f%%\"></span></td><td>%llu</td></tr>\n",
                    figure(e->atoms[i].low, a), 100 * (double)e->atoms[i].count / most, (unsigned long long)e->atoms[i].count);
     }
     text_add(t, "</table></div>\n");
@@ -412,14 +427,17 @@ static void bins(struct text *t, const struct precinfer_evidence *e)
         count[at < 0 ? 0 : at >= BINS ? BINS - 1 : (int)at] += (double)e->atoms[i].count;
     }
     for (int i = 0; i < BINS; i++) if (count[i] > most) most = count[i];
-    text_print(t, "<svg class=\"hist\" viewBox=\"0 0 %d 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"histogram of d\">",
+    text_print(t, "<svg class=\"hist\" viewBox=\"0 0 %d 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"histogram"
+                  " of d\">",
                BINS * 10);
     for (int i = 0; i < BINS; i++)
         if (count[i] > 0) {
             const double tall = 4 + 90 * count[i] / most;
-            text_print(t, "<rect x=\"%d\" y=\"%.2f\" width=\"9\" height=\"%.2f\" fill=\"var(--bar)\"/>", 10 * i, 100 - tall, tall);
+            text_print(t, "<rect x=\"%d\" y=\"%.2f\" width=\"9\" height=\"%.2f\" fill=\"var(--bar)\"/>", 10 * i, 100 - tall,
+                       tall);
         }
-    if (lo < 0 && hi > 0) text_print(t, "<path d=\"M%.2f 0V100\" stroke=\"var(--ink)\" stroke-width=\"2\" stroke-dasharray=\"4 3\""
+    if (lo < 0 && hi > 0) text_print(t, "<path d=\"M%.2f 0V100\" stroke=\"var(--ink)\" stroke-width=\"2\" stroke-dasharray=\"4"
+                                        " 3\""
                                      " vector-effect=\"non-scaling-stroke\"/>", 10 * BINS * (0 - lo) / wide);
     text_print(t, "</svg><div class=\"ends\"><span>%s</span>", figure(lo, a));
     text_print(t, "<span>dashed: 0</span><span>%s</span></div>\n", figure(hi, a));
@@ -435,7 +453,8 @@ static void histograms(struct text *t, const struct findings *f)
         double most = 1;
         precinfer_report_contrast(f->report, i, &c);
         if (c.by || precinfer_report_evidence(f->report, i, &e) || !e.natoms) continue;
-        if (!any++) text_add(t, "<h2>Where the figures come from</h2>\n<p class=\"soft\">d of each unit: how far it is over its budget"
+        if (!any++) text_add(t, "<h2>Where the figures come from</h2>\n<p class=\"soft\">d of each unit: how far it is over"
+                                " its budget"
                              " (above 0) or under it (below). A budget holds when the mean of d is at most 0.</p>\n");
         tag(t, "<p>", c.budget, ", ");
         tag(t, "", slice_text(&c, slice, sizeof slice), "</p>\n");
@@ -475,8 +494,7 @@ static void command(struct text *t, const struct options *o)
     text_add(t, "<p><code>precinfer ");
     text_add(t, command_name(o->command));
     for (int i = 0; i < o->argc; i++) {
-        const int plain = *o->argv[i] && strspn(o->argv[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=,:%+@")
-            == strlen(o->argv[i]);
+        const int plain = *o->argv[i] && !o->argv[i][strcspn(o->argv[i], " \t\n\"'\\$`!*?[](){}<>|&;#~")];
         tag(t, plain ? " " : " '", o->argv[i], plain ? "" : "'");
     }
     text_add(t, "</code></p>\n");

@@ -63,14 +63,16 @@ static int take_numbers(struct labels *l, const char *key, const struct precinfe
 {
     char text[40];
     if (t->rank != 1 && !(t->rank == 2 && t->dims[1] == 1))
-        return fail(EXIT_USAGE, "cannot use the labels", l->path, "column '%s' has %d dimensions: one value a sample is wanted", key,
+        return fail(EXIT_USAGE, "cannot use the labels", l->path, "column '%s' has %d dimensions: one value a sample is wanted",
+                    key,
                     t->rank);
     struct column *c = add_column(l, key);
     if (!c) return EXIT_BROKEN;
     for (size_t i = 0; i < l->rows; i++) {
         int64_t x = 0;
         if (is_integer_type(t->dtype) && !integer_at(t, i, &x)) snprintf(text, sizeof text, "%lld", (long long)x);
-        else if (is_integer_type(t->dtype)) snprintf(text, sizeof text, "%llu", (unsigned long long)((const uint64_t *)t->data)[i]);
+        else if (is_integer_type(t->dtype)) snprintf(text, sizeof text, "%llu",
+                                                     (unsigned long long)((const uint64_t *)t->data)[i]);
         else shortest_text(double_at(t, i), text, sizeof text);
         if (!(c->cells[i] = copy_text(text))) return EXIT_BROKEN;
     }
@@ -85,7 +87,8 @@ int label_array(struct labels *l, const char *key, const struct precinfer_tensor
     if (code) return code;
     if (!alone && !is_class && !is_target) return take_numbers(l, key, t);
     if (is_class && !is_integer_type(t->dtype)) return fail(EXIT_USAGE, "cannot use the labels", l->path,
-                                                       "key 'label': labels are integers, not %s; numbers to come near are 'target'",
+                                                       "key 'label': labels are integers, not %s; numbers to come near are"
+                                                       " 'target'",
                                                        precinfer_dtype_string(t->dtype));
     if ((is_class || alone) && is_integer_type(t->dtype)) code = take_classes(l, t);
     return code || is_class ? code : take_target(l, t);
@@ -217,7 +220,8 @@ static int read_sheet(struct csv *c, struct sheet *s, char ***head)
     while (!code && c->at < c->end) {
         code = read_row(c, &row, &n);
         if (!code && n != s->columns)
-            code = fail(EXIT_USAGE, "cannot use the labels", c->path, "line %zu: %zu fields, the header has %zu", c->line, n, s->columns);
+            code = fail(EXIT_USAGE, "cannot use the labels", c->path, "line %zu: %zu fields, the header has %zu", c->line, n,
+                        s->columns);
         if (code) break;
         if (!(s->rows & (s->rows + 1))) {           /* room doubles */
             const size_t room = 2 * (s->rows + 1);
@@ -237,7 +241,8 @@ static int read_sheet(struct csv *c, struct sheet *s, char ***head)
 static int check_head(const struct csv *c, char **head, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!*without_blanks(head[i])) return fail(EXIT_USAGE, "cannot use the labels", c->path, "line 1: column %zu has no name", i + 1);
+        if (!*without_blanks(head[i])) return fail(EXIT_USAGE, "cannot use the labels", c->path,
+                                                   "line 1: column %zu has no name", i + 1);
         for (size_t k = 0; k < i; k++)
             if (!strcmp(without_blanks(head[i]), without_blanks(head[k])))
                 return fail(EXIT_USAGE, "cannot use the labels", c->path, "line 1: column '%s' stands there twice", head[i]);

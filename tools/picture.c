@@ -46,12 +46,14 @@ static int draw(const struct precinfer_tensor *t, size_t sample, struct picture 
     p->pixels = v ? need(n, 1) : NULL;
     if (!p->pixels) { free(v); return EXIT_BROKEN; }
     for (size_t i = 0; i < n; i++) {
-        const double x = block_mean(t, base, &m, (int64_t)(i / (p->w * p->c)), (int64_t)(i / p->c % p->w), (int64_t)(i % p->c), scale);
+        const double x = block_mean(t, base, &m, (int64_t)(i / (p->w * p->c)), (int64_t)(i / p->c % p->w), (int64_t)(i % p->c),
+                                    scale);
         v[i] = x - x == 0 ? x : 0;
         if (!i || v[i] < lo) lo = v[i];
         if (!i || v[i] > hi) hi = v[i];
     }
-    for (size_t i = 0; i < n; i++) p->pixels[i] = (unsigned char)(hi > lo ? BLACK + (WHITE - BLACK) * (v[i] - lo) / (hi - lo) + 0.5 : 128);
+    for (size_t i = 0; i < n; i++) p->pixels[i] = (unsigned char)(hi > lo
+            ? BLACK + (WHITE - BLACK) * (v[i] - lo) / (hi - lo) + 0.5 : 128);
     free(v);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* precinfer promote: versions of a plan in a directory that servers read.
  *
- *   DIR/7/model.precinfer report.json    a version: made as DIR/.promote-<pid>, flushed, then renamed, so it is whole or not there
+ *   DIR/7/model.precinfer report.json    a version: made as DIR/.promote-<pid>, flushed, renamed: it is whole or not there
  *   DIR/6.rolled-back/                   one that was left by a rollback; its number is never used again
  *   DIR/current -> 7                     renamed over; after a promote it is the highest number
  *   DIR/.rollback -> 7                   a rollback from 7 is under way: who finds it completes it
@@ -52,7 +52,8 @@ static int read_link(const struct store *s, const char *name, uint64_t *version)
     if (n > 0) text[n] = 0;
     *version = n > 0 ? version_of(text, "") : 0;
     if (*version) return 0;
-    return fail(EXIT_USAGE, "not a directory of versions", s->path, n < 0 && errno == EINVAL ? "'%s' is there and is no symbolic link"
+    return fail(EXIT_USAGE, "not a directory of versions", s->path, n < 0 && errno == EINVAL
+                ? "'%s' is there and is no symbolic link"
                 : "the link '%s' names no version", name);
 }
 
@@ -225,6 +226,8 @@ static int check_report(const struct options *o, const struct old_report *r)
     const char *verdict = report_string(r, "verdict");
     if (report_true(r, "recorded"))
         return fail(EXIT_USAGE, "cannot promote", o->report, "it is of recorded outputs: nothing says that this plan made them");
+    if (!report_string(r, "data_hash"))
+        return fail(EXIT_USAGE, "cannot promote", o->report, "it is of a conversion that nothing was verified in");
     if (!strcmp(verdict, "pass")) return 0;
     if (!strcmp(verdict, "fail")) return fail(EXIT_FAILED, "the plan failed", o->report, "its verdict is 'fail'");
     if (!strcmp(verdict, "not enough samples"))
@@ -360,7 +363,8 @@ int run_promote(const struct options *o)
         return fail(EXIT_USAGE, "option without use", o->files.n ? o->files.items[0] : "--report", "a rollback takes --to alone");
     if (!o->rollback && o->files.n != 1)
         return fail(EXIT_USAGE, "promote wants one plan", NULL, "%zu files are given", o->files.n);
-    if (!o->rollback && !o->report) return fail(EXIT_USAGE, "report missing", "--report", "a plan is promoted on what verify said of it");
+    if (!o->rollback && !o->report) return fail(EXIT_USAGE, "report missing", "--report",
+                                                "a plan is promoted on what verify said of it");
     int code = check_target(o->json);
     if (!code) code = open_context(o, 1, &ctx);
     if (code) return code;

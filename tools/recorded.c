@@ -108,7 +108,8 @@ static int partner(const struct recording *r, int side, int i, int *other)
     *other = find(theirs, name, strlen(name));
     if (*other >= 0) return 0;
     if (outputs(r, mine, &only) == 1 && outputs(r, theirs, other) == 1) return 0;
-    return fail(EXIT_USAGE, "no such output", theirs->path, "nothing is called '%s' as in %s; it holds %s: say --map CANDIDATE=REFERENCE",
+    return fail(EXIT_USAGE, "no such output", theirs->path, "nothing is called '%s' as in %s; it holds %s: say --map"
+                                                            " CANDIDATE=REFERENCE",
                 name, mine->path, names_of(r, theirs, have, sizeof have));
 }
 
@@ -144,7 +145,8 @@ static int choose(struct recording *r, int pair[2])
         if (pair[side] >= 0 && is_output(r, name)) return partner(r, side, pair[side], &pair[!side]);
     }
     if (outputs(r, &r->side[0], &pair[0]) == 1 && outputs(r, &r->side[1], &pair[1]) == 1 && !r->o->judge) return 0;
-    return fail(EXIT_USAGE, "no such output", r->o->judge ? "--judge" : r->o->policy, "'%s': the reference holds %s, the candidate %s", name,
+    return fail(EXIT_USAGE, "no such output", r->o->judge ? "--judge" : r->o->policy,
+                "'%s': the reference holds %s, the candidate %s", name,
                 names_of(r, &r->side[0], a, sizeof a), names_of(r, &r->side[1], b, sizeof b));
 }
 
@@ -168,14 +170,16 @@ static int load_outputs(struct recording *r)
     }
     if (code) return code;
     const struct precinfer_tensor *x = &r->side[0].judged, *y = &r->side[1].judged;
-    if (!x->rank || !y->rank) return fail(EXIT_USAGE, "cannot judge the output", r->side[!y->rank].path, "'%s' is one number", r->side[!y->rank].name);
+    if (!x->rank || !y->rank) return fail(EXIT_USAGE, "cannot judge the output", r->side[!y->rank].path, "'%s' is one number",
+                                          r->side[!y->rank].name);
     int same = x->rank == y->rank;
     for (int d = 1; d < x->rank && same; d++) same = x->dims[d] == y->dims[d];
     if (!same) return fail(EXIT_USAGE, "outputs do not fit", r->side[1].path, "'%s' is %s, but '%s' of %s is %s", r->side[1].name,
                            dims_text(y->rank, y->dims, NULL, a, sizeof a), r->side[0].name, r->side[0].path,
                            dims_text(x->rank, x->dims, NULL, b, sizeof b));
     if (x->dims[0] != y->dims[0]) return fail(EXIT_USAGE, "outputs do not fit", r->side[1].path,
-                                              "'%s' holds %lld samples, but '%s' of %s %lld", r->side[1].name, (long long)y->dims[0],
+                                              "'%s' holds %lld samples, but '%s' of %s %lld", r->side[1].name,
+                                                  (long long)y->dims[0],
                                               r->side[0].name, r->side[0].path, (long long)x->dims[0]);
     r->rows = (size_t)x->dims[0];
     return 0;
@@ -194,11 +198,13 @@ static int load_key(struct recording *r, const char *key, size_t at)
     const struct precinfer_tensor *y = (struct precinfer_tensor *)((char *)&r->side[1] + at);
     if (!x->data || !y->data) return 0;
     const size_t n = elements_of(x);
-    if (n != elements_of(y)) return fail(EXIT_USAGE, "keys do not fit", r->side[1].path, "'%s' has %zu elements, that of %s %zu", key,
+    if (n != elements_of(y)) return fail(EXIT_USAGE, "keys do not fit", r->side[1].path,
+                                         "'%s' has %zu elements, that of %s %zu", key,
                                          elements_of(y), r->side[0].path, n);
     for (size_t i = 0; i < n; i++)
         if (double_at(x, i) != double_at(y, i))
-            return fail(EXIT_USAGE, "keys do not fit", r->side[1].path, "'%s' of row %zu is %.17g, that of %s %.17g: the rows are of"
+            return fail(EXIT_USAGE, "keys do not fit", r->side[1].path,
+                        "'%s' of row %zu is %.17g, that of %s %.17g: the rows are of"
                         " different samples", key, i, double_at(y, i), r->side[0].path, double_at(x, i));
     return 0;
 }
@@ -220,7 +226,8 @@ static int take_ids(struct recording *r)
     char text[40];
     if (!column && !t->data) return 0;
     if (!column && elements_of(t) != r->rows)
-        return fail(EXIT_USAGE, "keys do not fit", r->side[t != &r->side[0].id].path, "'id' has %zu elements for %zu samples", elements_of(t),
+        return fail(EXIT_USAGE, "keys do not fit", r->side[t != &r->side[0].id].path, "'id' has %zu elements for %zu samples",
+                    elements_of(t),
                     r->rows);
     if (!(r->ids = need(r->rows, sizeof *r->ids))) return EXIT_BROKEN;
     for (size_t i = 0; i < r->rows; i++) {
@@ -266,7 +273,8 @@ static int load_figure(struct recording *r, const char *name, struct precinfer_f
         precinfer_array_free(r->ctx, &t);
         if (side) figure->candidate = values[side];
         else figure->reference = values[side];
-        if (n != r->rows) return fail(EXIT_USAGE, "keys do not fit", s->path, "'%s' has %zu elements for %zu samples", name, n, r->rows);
+        if (n != r->rows) return fail(EXIT_USAGE, "keys do not fit", s->path, "'%s' has %zu elements for %zu samples", name, n,
+                                      r->rows);
         if (!values[side]) return EXIT_BROKEN;
     }
     return 0;
@@ -309,7 +317,8 @@ static int add_rows(struct recording *r, size_t from, size_t n, const char *cons
     const struct labels *l = &r->labels;
     for (size_t c = 0; c < r->ncolumns; c++) columns[c] = (const char *const *)r->columns[c] + from;
     for (size_t k = 0; k < r->nfigures; k++)
-        figures[k] = (struct precinfer_figure){ r->figures[k].name, r->figures[k].reference + from, r->figures[k].candidate + from };
+        figures[k] = (struct precinfer_figure){ r->figures[k].name, r->figures[k].reference + from,
+                r->figures[k].candidate + from };
     for (size_t i = 0; i < n; i++) indexes[i] = from + i;
     const struct precinfer_judged judged = {
         .samples = n, .reference = rows_of(&r->side[0].judged, from, n), .candidate = rows_of(&r->side[1].judged, from, n),
@@ -410,9 +419,11 @@ static int write_json(const struct recording *r)
 static int check_usage(const struct options *o)
 {
     const char *alone = o->data ? "--data" : o->split[0] + o->split[1] + o->split[2] ? "--split" : o->batch ? "--batch"
-        : o->runs ? "--runs" : o->allow_overlap ? "--allow-overlap" : o->pre_flags || o->raw ? "preprocessing" : o->shape_texts.n ? "--shape" : NULL;
+        : o->runs ? "--runs" : o->allow_overlap ? "--allow-overlap" : o->pre_flags || o->raw ? "preprocessing"
+            : o->shape_texts.n ? "--shape" : NULL;
     if (o->files.n) return fail(EXIT_USAGE, "two candidates", o->files.items[0], "--candidate takes the place of a plan");
-    if (!o->reference) return fail(EXIT_USAGE, "reference missing", "--reference", "--candidate is compared with its recorded outputs");
+    if (!o->reference) return fail(EXIT_USAGE, "reference missing", "--reference",
+                                   "--candidate is compared with its recorded outputs");
     return alone ? fail(EXIT_USAGE, "option without use", alone, "recorded outputs have no inputs here, and nothing is run") : 0;
 }
 
@@ -440,7 +451,8 @@ static int judge(struct recording *r)
     if (!code) code = open_sides(r);
     if (!code) code = load_outputs(r);
     if (!code) code = load_figures(r);
-    if (!code && !r->rows) code = fail(EXIT_USAGE, "no samples", o->reference, "'%s' is empty", r->side[0].name ? r->side[0].name : "it");
+    if (!code && !r->rows) code = fail(EXIT_USAGE, "no samples", o->reference, "'%s' is empty", r->side[0].name
+                                       ? r->side[0].name : "it");
     if (!code && o->skip >= r->rows)
         code = fail(EXIT_USAGE, "wrong value", "--skip", "%zu samples to skip, but there are %zu", o->skip, r->rows);
     if (!code) code = load_truth(r);
@@ -473,7 +485,8 @@ int verify_recorded(const struct options *o, precinfer_context *ctx)
     int code = check_usage(o);
     if (!code) code = judge(&r);
     const int verdict = code ? 0 : explain_verdict(&r.f, why, sizeof why);
-    if (verdict) code = fail(verdict, verdict == EXIT_FAILED ? "the candidate failed" : "not enough samples", o->candidate, "%s", why);
+    if (verdict) code = fail(verdict, verdict == EXIT_FAILED ? "the candidate failed" : "not enough samples", o->candidate,
+                             "%s", why);
     precinfer_report_free(r.f.report);
     for (int i = 0; i < 2; i++) free_side(ctx, &r.side[i]);
     for (size_t k = 0; k < r.nfigures; k++) {

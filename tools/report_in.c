@@ -130,14 +130,16 @@ int report_past(const struct old_report *r, struct report_past *p)
     if (!policy) return fail(EXIT_USAGE, "cannot continue", r->path,
                              "it was judged by flags alone, whose bounds are for one look; only a policy's sequence goes on");
     if (json_is_integer(find(policy, "n"))) return fail(EXIT_USAGE, "cannot continue", r->path,
-        "its policy fixes n at %lld beforehand: that is one look, which is over", (long long)json_integer_value(find(policy, "n")));
+        "its policy fixes n at %lld beforehand: that is one look, which is over", (long long)json_integer_value(find(policy,
+                "n")));
     int code = read_hash(find(policy, "hash"), &p->past.policy_hash) || !json_is_array(evidence) || !json_is_array(seen)
         || !json_is_array(find(r->json, "looks")) ? EXIT_USAGE : 0;
     if (!code) code = read_evidence(evidence, p);
     if (!code) code = read_hashes(seen, NULL, &p->past.seen, &p->past.nseen);
     if (!code) code = read_looks(find(r->json, "looks"), p);
     if (code) free_past(p);
-    return code == EXIT_USAGE ? fail(EXIT_USAGE, "cannot continue", r->path, "its policy, evidence, seen or looks are damaged") : code;
+    return code == EXIT_USAGE ? fail(EXIT_USAGE, "cannot continue", r->path, "its policy, evidence, seen or looks are damaged")
+        : code;
 }
 #else
 int report_open(const char *path, struct old_report *r)

@@ -58,7 +58,8 @@ static void summarize(struct series *s, size_t runs, struct timing *t)
     t->runs = runs;
 }
 
-static int rounds(precinfer_session *const *sessions, size_t n, size_t most, size_t least, int fixed, struct series *s, size_t *runs)
+static int rounds(precinfer_session *const *sessions, size_t n, size_t most, size_t least, int fixed, struct series *s,
+                  size_t *runs)
 {
     const uint64_t start = now_ns();
     size_t look = 20;

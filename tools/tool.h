@@ -267,6 +267,7 @@ const char *verdict_text(const struct precinfer_contrast *c);
 const char *class_text(int64_t x, char s[24]);      /* "NaN" below 0                                            */
 size_t samples_by_now(const struct findings *f);    /* of all looks                                             */
 const char *metric_name(enum precinfer_metric m);
+void needed_text(const struct findings *f, const struct precinfer_contrast *c, char *s, size_t room);
 void contrast_why(const struct findings *f, const struct precinfer_contrast *c, char *why, size_t room);
 const char *question_text(const struct findings *f, char *s, size_t room);
 /* The exit code, and its reason: which budget on which slice, and what would do. */
@@ -287,7 +288,14 @@ void free_pictures(struct picture *pictures, size_t n);
 void text_picture(struct text *t, const struct picture *p);             /* a data: URI                           */
 
 /* ---------------------------------------------------------------- gate.c */
-struct gated { const struct options *o; precinfer_policy *policy; precinfer_gate *gate; struct old_report old; struct report_past past; };
+struct gated {
+    const struct options *o;
+    precinfer_policy *policy;
+    precinfer_gate *gate;
+    struct old_report old;              /* of --continue                                                        */
+    struct report_past past;
+};
+int load_policy(precinfer_context *ctx, const char *path, precinfer_policy **policy);      /* or preset:NAME             */
 /* policy and gate are NULL without --policy. gate_close whatever it returned. */
 int gate_open(const struct options *o, precinfer_context *ctx, struct gated *g);
 void gate_close(struct gated *g);

@@ -35,7 +35,8 @@ static int check_usage(const struct options *o)
 {
     if (o->candidate) return 0;
     if (o->maps.n) return fail(EXIT_USAGE, "option without use", "--map", "there is no --candidate");
-    if (o->files.n != 1) return fail(EXIT_USAGE, "verify wants one plan", NULL, "%zu files are given (or --candidate X)", o->files.n);
+    if (o->files.n != 1) return fail(EXIT_USAGE, "verify wants one plan", NULL, "%zu files are given (or --candidate X)",
+                                     o->files.n);
     if (!o->reference) return fail(EXIT_USAGE, "reference missing", "--reference", "a plan is verified against its f32 model");
     if (!o->data) return fail(EXIT_USAGE, "data missing", "--data", "there is nothing to verify on");
     return 0;

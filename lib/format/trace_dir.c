@@ -171,7 +171,8 @@ static int count_samples(struct arrays *d, const char *path, struct precinfer_er
     for (size_t i = 0; i < d->narrays; i++) {
         size_t same = 0;
         if (d->a[i].npy.rank < 1 || d->a[i].npy.dims[0] < 1) continue;
-        for (size_t k = 0; k < d->narrays; k++) same += d->a[k].npy.rank > 0 && d->a[k].npy.dims[0] == d->a[i].npy.dims[0];
+        for (size_t k = 0; k < d->narrays; k++)         /* vectors may be anything: they count half */
+            if (d->a[k].npy.rank > 0 && d->a[k].npy.dims[0] == d->a[i].npy.dims[0]) same += d->a[k].npy.rank > 1 ? 2 : 1;
         if (same < best || (same == best && (size_t)d->a[i].npy.dims[0] <= d->total)) continue;
         best = same;
         d->total = (size_t)d->a[i].npy.dims[0];

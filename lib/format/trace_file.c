@@ -250,7 +250,8 @@ static int get_about(struct reading *r, struct pi_reader *in, struct pi_traced *
     x->zp = (int32_t)pi_get_u32(in);
     x->step = x->place = -1;
     if (in->failed || !pi_type_size((enum pi_type)x->type) || x->precision > PRECINFER_PRECISION_INT8 ||
-        (x->quantized && (x->type != PI_U8 || !(x->scale > 0) || x->zp < 0 || x->zp > 255))) return bad(r, err, "contradicts itself");
+        (x->quantized && (x->type != PI_U8 || !(x->scale > 0) || x->zp < 0 || x->zp > 255))) return bad(r, err,
+            "contradicts itself");
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* A file of recorded tensors, written and read as it streams by. Little-endian:
  *
  *   head, 64 bytes: magic "PRECINF\n", kind "TRAC", u16 major, u16 minor version, zero
- *   records, each a head of 64 bytes (u32 tag, u32 zero, u64 bytes, u64 XXH64 of the payload, zero) and a payload, zeros to the next
- *   multiple of 64:
+ *   records, each a head of 64 bytes (u32 tag, u32 zero, u64 bytes, u64 XXH64 of the payload, zero) and a payload, with zeros
+ *   to the next multiple of 64:
  *     INFO  versions, hashes, and of every tensor its name, form and who computes it
  *     BLCK  u64 samples, their hashes; each tensor: rank, dimensions, data at a multiple of 64
  *     DONE  u64 samples, u64 hash of the data, u64 XXH64 of the hashes of all records before: the file ends here */

@@ -6,7 +6,7 @@
 #include "layer_error.h"
 #include "subset.h"
 
-enum { ATTEMPTS = 200, NOISE_SAMPLES = 256 };
+enum { ATTEMPTS = 240, NOISE_SAMPLES = 256 };
 
 struct precinfer_minimal {
     precinfer_context *ctx;
@@ -196,7 +196,9 @@ static int result(struct minimal *m, const struct pi_subset *s, precinfer_minima
 {
     size_t k = 0;
     PI_TRY(changed(m, s->best, &out->recipe));
-    PI_TRY(pi_recipe_add_tuned(out->recipe, m->samples, m->seen.hashes, m->seen.n, m->err));
+    size_t chosen = 0;
+    for (size_t i = 0; i < m->n; i++) chosen += s->best[i];
+    if (chosen) PI_TRY(pi_recipe_add_tuned(out->recipe, m->samples, m->seen.hashes, m->seen.n, m->err));
     PI_TRY(pi_recipe_finish(out->recipe, m->err));
     out->names = pi_calloc(&out->ctx->alloc, m->n + 1, sizeof *out->names);
     if (!out->names) return pi_no_memory(m->err, m->n * sizeof *out->names);
@@ -238,6 +240,12 @@ static int check(const precinfer_plan *plan, const precinfer_graph *graph, preci
     if (o->size < sizeof *o) return pi_fail(err, PRECINFER_INVALID, "minimal_set: options.size is %zu", o->size);
     if (!o->limits || !o->rewind) return pi_fail(err, PRECINFER_INVALID, "minimal_set: limits and rewind must be given");
     if (o->limits->gate) return pi_fail(err, PRECINFER_INVALID, "minimal_set: limits.gate must be NULL: every set has its own");
+    for (size_t i = 0; o->limits->policy && i < precinfer_policy_budgets(o->limits->policy); i++) {
+        struct precinfer_budget b;
+        if (!precinfer_policy_budget_info(o->limits->policy, i, &b) && b.metric == PRECINFER_LATENCY)
+            return pi_fail(err, PRECINFER_UNSUPPORTED,
+                           "minimal_set: the policy has a budget for latency, which is not measured here");
+    }
     if (plan->model_hash != graph->hash) return pi_fail(err, PRECINFER_INVALID, "the plan was made from another model");
     if (!plan->recipe) return pi_fail(err, PRECINFER_INVALID, "the plan is f32: no layer could return to it");
     return 0;

@@ -197,7 +197,8 @@ static int twin_place(const precinfer_plan *p, const struct pi_traced *x)
 {
     for (size_t i = 0; i < p->nplaces; i++) {
         const struct pi_place *q = &p->places[i];
-        if (q->producer < 0 || q->type != x->type || q->quantized != x->quantized || strcmp(name_of(p, (int)i), x->name)) continue;
+        if (q->producer < 0 || q->type != x->type || q->quantized != x->quantized || strcmp(name_of(p, (int)i),
+            x->name)) continue;
         const struct pi_step *s = &p->steps[q->producer];
         if (!strcmp(s->name, x->layer) && !strcmp(s->op, x->op)) return (int)i;
     }

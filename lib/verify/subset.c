@@ -54,7 +54,13 @@ static int attempt(struct search *q, const uint8_t *in, int *passes)
     const uint64_t hash = pi_hash_of(in, q->s->n);
     const struct tried *t = known(q, in, hash);
     if (t) { *passes = t->passes; return 0; }
-    PI_TRY(q->s->attempt(q->s->user, in, passes, q->err));
+    *passes = 0;
+    const int status = q->s->attempt(q->s->user, in, passes, q->err);
+    if (*passes && (!q->s->met || count(q->s, in) < count(q->s, q->s->best))) {        /* also when it was the last */
+        memcpy(q->s->best, in, q->s->n);
+        q->s->met = 1;
+    }
+    if (status) return status;
     q->s->attempts++;
     return remember(q, in, hash, *passes);
 }
@@ -183,15 +189,15 @@ static int push_next(struct search *q, struct queue *u, size_t at, uint16_t *ran
     return 0;
 }
 
-/* Sets of k items until one passes (*found) or attempts run out. `failures`: those below a failure too. */
-static int sweep(struct search *q, struct queue *u, uint16_t *ranks, int failures, int *found)
+/* Sets of k items until one passes (*found) or there have been `most` attempts. `failures`: those below a failure too. */
+static int sweep(struct search *q, struct queue *u, uint16_t *ranks, int failures, size_t most, int *found)
 {
     enum { MOST_STATES = 20000 };
     struct pi_subset *s = q->s;
     u->n = u->states = 0;
     for (size_t i = 0; i < u->k; i++) ranks[i] = (uint16_t)i;
     PI_TRY(push(q, u, ranks));
-    while (u->n && s->attempts < s->most && u->states < MOST_STATES) {
+    while (u->n && s->attempts < most && u->states < MOST_STATES) {
         const struct state x = pop(u);
         int passes;
         memset(q->in, 0, s->n);
@@ -207,16 +213,26 @@ static int sweep(struct search *q, struct queue *u, uint16_t *ranks, int failure
     return 0;
 }
 
-static int smaller(struct search *q, size_t k, int *found)
+static int sets_of(struct search *q, size_t k, int failures, size_t most, int *found)
 {
     struct queue u = { .k = k };
     uint16_t *ranks = pi_calloc(&q->ctx->alloc, k + 1, sizeof *ranks);
-    int status = ranks ? sweep(q, &u, ranks, 0, found) : pi_no_memory(q->err, k * sizeof *ranks);
-    if (!status && !*found) status = sweep(q, &u, ranks, 1, found);
+    const int status = ranks ? sweep(q, &u, ranks, failures, most, found) : pi_no_memory(q->err, k * sizeof *ranks);
     pi_free(&q->ctx->alloc, u.heap);
     pi_free(&q->ctx->alloc, u.ranks);
     pi_free(&q->ctx->alloc, ranks);
     return status;
+}
+
+/* Of fewer than k items. Limits are not quite monotone (one more layer in f32 may turn one answer too many), so that a part of
+ * the attempts goes to sets that should not pass: the smallest first, where there are few. */
+static int smaller(struct search *q, size_t k, int *found)
+{
+    const size_t most = q->s->most;
+    PI_TRY(sets_of(q, k - 1, 0, most, found));
+    const size_t bold = q->s->attempts + most / 2 < most ? q->s->attempts + most / 2 : most;
+    for (size_t n = 1; !*found && n < k; n++) PI_TRY(sets_of(q, n, 1, bold, found));
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ all of it */
@@ -244,7 +260,7 @@ static int search(struct search *q)
         const size_t k = count(s, s->best);
         int found = 0;
         if (k < 2) return 0;            /* the empty set failed */
-        PI_TRY(smaller(q, k - 1, &found));
+        PI_TRY(smaller(q, k, &found));
         if (!found) return 0;
         PI_TRY(reduce(q));
     }

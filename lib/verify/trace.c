@@ -117,8 +117,8 @@ static void add(struct run *r, int step, int place)
     if (q->host || q->constant || !is_new(r, place)) return;
     struct pi_traced *x = &r->t.tensors[r->t.n];
     *x = (struct pi_traced){ .name = p->g->values[q->value].name, .layer = s ? s->name : "", .op = s ? s->op : "Input",
-                             .fused = s ? s->fused : "", .type = q->type, .quantized = q->quantized, .input = !s, .scale = q->scale,
-                             .zp = q->zp, .step = step, .place = place };
+                             .fused = s ? s->fused : "", .type = q->type, .quantized = q->quantized, .input = !s,
+                             .scale = q->scale, .zp = q->zp, .step = step, .place = place };
     if (s) {
         x->precision = s->precision;
         x->has_weights = s->node >= 0 && pi_is_layer_with_weights(p->g, &p->g->nodes[s->node]);

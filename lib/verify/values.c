@@ -20,7 +20,8 @@ void pi_scratch_free(const precinfer_context *ctx, struct pi_scratch *s)
 
 /* ------------------------------------------------------------------------------------------------ elements */
 
-#define EACH(type, value) { const type *p = (const type *)t->data + from; for (size_t i = 0; i < n; i++) x[i] = (double)(value); } break
+#define EACH(type, value) \
+    { const type *p = (const type *)t->data + from; for (size_t i = 0; i < n; i++) x[i] = (double)(value); } break
 
 void pi_values_get(const struct pi_tensor *t, size_t from, size_t n, double *x)
 {
@@ -91,8 +92,8 @@ static int same_layout(const struct pi_tensor *a, const struct pi_tensor *b)
     return (pi_is_row_major(a) && pi_is_row_major(b)) || (pi_is_channels_last(a) && pi_is_channels_last(b));
 }
 
-int pi_values_as(const precinfer_context *ctx, const struct pi_tensor *t, const struct pi_tensor *like, struct pi_scratch *scratch,
-                 struct pi_tensor *out, struct precinfer_error *err)
+int pi_values_as(const precinfer_context *ctx, const struct pi_tensor *t, const struct pi_tensor *like,
+                 struct pi_scratch *scratch, struct pi_tensor *out, struct precinfer_error *err)
 {
     *out = *t;
     if (same_layout(t, like)) return 0;

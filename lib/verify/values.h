@@ -16,8 +16,8 @@ void pi_values_get(const struct pi_tensor *t, size_t from, size_t n, double *x);
  * conversion must be equal. Nonzero: they are not. */
 int pi_values_convert(const struct pi_tensor *from, const struct pi_tensor *to);
 /* `t` in the layout (strides) of `like`: itself, or a copy in scratch. */
-int pi_values_as(const precinfer_context *ctx, const struct pi_tensor *t, const struct pi_tensor *like, struct pi_scratch *scratch,
-                 struct pi_tensor *out, struct precinfer_error *err);
+int pi_values_as(const precinfer_context *ctx, const struct pi_tensor *t, const struct pi_tensor *like,
+                 struct pi_scratch *scratch, struct pi_tensor *out, struct precinfer_error *err);
 /* Row-major likewise. */
 int pi_values_rows(const precinfer_context *ctx, const struct pi_tensor *t, struct pi_scratch *scratch, struct pi_tensor *out,
                    struct precinfer_error *err);
