@@ -507,7 +507,7 @@ static void foot(struct text *t, const struct findings *f)
     text_add(t, "<h2>What was compared</h2>\n<div class=\"scroll\"><table>\n");
     tag(t, "<tr><td class=\"l\">candidate</td><td class=\"l\"><code>", f->candidate, "</code></td></tr>\n");
     tag(t, "<tr><td class=\"l\">reference</td><td class=\"l\"><code>", f->reference, "</code></td></tr>\n");
-    if (f->judged) tag(t, "<tr><td class=\"l\">judged output</td><td class=\"l\"><code>", f->judged, "</code></td></tr>\n");
+    if (f->judged && *f->judged) tag(t, "<tr><td class=\"l\">judged output</td><td class=\"l\"><code>", f->judged, "</code></td></tr>\n");
     if (f->plan) {
         hash_row(t, "model", f->p.model_hash);
         hash_row(t, "recipe", f->p.recipe_hash);
