@@ -244,10 +244,12 @@ static int bootstrap(const struct contrast *c, const int64_t *n, struct pi_boot_
     double lower, upper;
     memset(b->sums, 0, 3 * PI_REPLICATES * sizeof *b->sums);
     b->w = b->x = b->xx = 0;
+    b->differ = 0;
     for (int i = 0; i < c->k; at += n[i++]) {
         const float *from = running + at * PI_REPLICATES, *to = running + (at + n[i]) * PI_REPLICATES;
         const double m = (double)n[i], d = c->d[i];
         if (!n[i]) continue;
+        b->differ += c->kind == RATIO ? (i % 3 ? (uint64_t)n[i] : 0) : i < 2 ? (uint64_t)n[i] : 0;    /* lost, gained */
         b->w += m;
         b->x += m * d;
         b->xx += m * d * d;

@@ -64,10 +64,10 @@ static const struct metric { const char *name; enum precinfer_metric metric; uns
     { "mae", PRECINFER_MAE, BOUNDS }, { "rmse", PRECINFER_RMSE, BOUNDS },
     { "relative_mae", PRECINFER_RELATIVE_MAE, BOUNDS }, { "cosine", PRECINFER_COSINE, 0 },
     { "auc", PRECINFER_AUC, POSITIVE }, { "f1", PRECINFER_F1, POSITIVE | THRESHOLD }, { "score", PRECINFER_SCORE, BOUNDS },
-    { "error", PRECINFER_ERROR, BOUNDS } };
+    { "error", PRECINFER_ERROR, BOUNDS }, { "set", PRECINFER_SET, 0 } };
 enum { METRICS = sizeof metrics / sizeof *metrics };
 static const char known_metrics[] =
-    "must be top1, topk, agreement, log_loss, perplexity, mae, rmse, relative_mae, cosine, auc, f1, score or error";
+    "must be top1, topk, agreement, log_loss, perplexity, mae, rmse, relative_mae, cosine, auc, f1, score, error or set";
 
 /* Which key stands for which limit: of a score a drop, of an error an increase. */
 static const struct { const char *key; enum precinfer_limit limit; int scores, errors; } limits[] = {

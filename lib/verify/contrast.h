@@ -1,13 +1,14 @@
 /* One budget on one slice: what was seen of its d, and what follows. */
 #ifndef PI_VERIFY_CONTRAST_H
 #define PI_VERIFY_CONTRAST_H
-#include "bootstrap.h"
+#include "boot_host.h"
 #include "policy.h"
 
 enum pi_kind {
     PI_KIND_PROPORTION,                 /* d has two values                                                      */
     PI_KIND_PAIRED,                     /* a difference of two 0/1 scores                                        */
-    PI_KIND_BOUNDED, PI_KIND_MEAN, PI_KIND_SET
+    PI_KIND_BOUNDED, PI_KIND_MEAN,
+    PI_KIND_SET, PI_KIND_HOST           /* AUC and F1; the host's figure of a set                                 */
 };
 struct pi_contrast {
     const struct pi_budget *budget;
@@ -18,6 +19,8 @@ struct pi_contrast {
     struct pi_evidence e;               /* PROPORTION, PAIRED, BOUNDED                                           */
     struct pi_boot_mean m;
     struct pi_boot_set *set;
+    struct pi_boot_host of_host;
+    const struct pi_host *host;         /* who computes it                                                       */
     double sum_r, sum_c;                /* over units                                                            */
     uint64_t samples, units;
 };
@@ -38,7 +41,7 @@ int pi_contrast_add(const struct pi_allocator *a, struct pi_contrast *c, uint64_
                     struct precinfer_error *err);
 
 /* What follows for E[d]. */
-enum pi_how { PI_HOW_BETTING, PI_HOW_CLOPPER_PEARSON, PI_HOW_SCORE, PI_HOW_BOOT_MEAN, PI_HOW_BOOT_SET };
+enum pi_how { PI_HOW_BETTING, PI_HOW_CLOPPER_PEARSON, PI_HOW_SCORE, PI_HOW_BOOT_MEAN, PI_HOW_BOOT_SET, PI_HOW_BOOT_HOST };
 struct pi_finding {
     enum pi_how how;
     double mean, lower, upper, p;       /* p: of H0: E[d] <= 0, within budget                                    */

@@ -61,6 +61,7 @@ int pi_gate_contrast(precinfer_gate *g, size_t budget, const char *slice, size_t
     int status = pi_contrast_open(a, c, &g->policy->budgets[budget], budget, name, g->policy->cluster >= 0, err);
     if (!status) status = pi_table_put(a, &g->slices, key, g->n, err);
     if (status) { pi_contrast_close(a, c); return status; }
+    c->host = &g->host;
     *index = g->n++;
     return 0;
 }
@@ -91,7 +92,7 @@ enum precinfer_status precinfer_gate_new(precinfer_context *context, const preci
     g->policy = policy;
     g->nbudgets = policy->n;
     g->policy_hash = precinfer_policy_hash(policy);
-    g->arena.a = &context->alloc;
+    g->arena.a = g->host.a = &context->alloc;
     pi_hash_init(&g->hash);
     pi_context_retain(context);
     pi_policy_retain(policy);
@@ -272,6 +273,18 @@ enum precinfer_status precinfer_gate_continue(precinfer_gate *gate, const struct
     return (enum precinfer_status)status;
 }
 
+enum precinfer_status precinfer_gate_figures(precinfer_gate *gate, const struct precinfer_figures_of *figures,
+                                             struct precinfer_error *err)
+{
+    if (!gate || !figures) return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_figures: gate or figures is NULL");
+    if (figures->size != sizeof *figures)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_figures: size is %zu, not %zu", figures->size, sizeof *figures);
+    PI_TRY(usable(gate, err));
+    if (gate->total) return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_figures: it comes before the first sample");
+    gate->host.figures = *figures;
+    return PRECINFER_OK;
+}
+
 /* ------------------------------------------------------------------------------------------------ looks */
 
 int pi_gate_may_look(const precinfer_gate *g, struct precinfer_error *err)
@@ -286,7 +299,7 @@ static void fill_info(const precinfer_gate *g, precinfer_report *r)
 {
     const struct precinfer_report_info *n = &g->counts;
     struct precinfer_report_info *i = &r->info;
-    i->samples = g->judged;
+    i->samples = g->host.judged;
     i->data_hash = pi_hash_end(&g->hash);
     i->overlap_samples = g->dropped;
     i->ignored_samples = g->ignored;

@@ -28,7 +28,8 @@ struct precinfer_gate {
     size_t past;
     struct pi_hash hash;
     size_t total;                       /* samples that came in                                                  */
-    size_t judged, ignored;             /* ignored: after the first n                                            */
+    struct pi_host host;                /* judged: how many; what the host computes                              */
+    size_t ignored;                     /* after the first n                                                     */
     size_t fresh, again;                /* since the last look: came in; were seen in an earlier one             */
     size_t dropped;                     /* again, of all looks                                                   */
     struct precinfer_report_info counts;

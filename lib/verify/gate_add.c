@@ -33,18 +33,25 @@ static int check_outputs(const struct precinfer_judged *j, size_t *each, struct 
                    *each, other);
 }
 
-static int check_figure(const struct precinfer_judged *j, const struct pi_budget *b, struct precinfer_error *err)
+/* The figure of that name among those of judged; NULL: none. */
+static const struct precinfer_figure *figure_of(const struct precinfer_judged *j, const char *name)
 {
     for (size_t i = 0; i < j->nfigures; i++)
-        if (j->figures[i].name && !strcmp(j->figures[i].name, b->b.name)) {
-            if (j->figures[i].reference && j->figures[i].candidate) return 0;
-            break;
-        }
-    return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the figure '%s' of reference and candidate", b->text, b->b.name);
+        if (j->figures[i].name && !strcmp(j->figures[i].name, name))
+            return j->figures[i].reference && j->figures[i].candidate ? &j->figures[i] : NULL;
+    return NULL;
+}
+static int check_figure(const precinfer_gate *g, const struct precinfer_judged *j, const struct pi_budget *b,
+                        struct precinfer_error *err)
+{
+    const int set = b->b.metric == PRECINFER_SET;
+    if (set ? g->host.figures.set != NULL : g->host.figures.sample || figure_of(j, b->b.name)) return 0;
+    return pi_fail(err, PRECINFER_INVALID, set ? "budget '%s' needs a host that computes the figure '%s' (precinfer_gate_figures)"
+                   : "budget '%s' needs the figure '%s' of reference and candidate", b->text, b->b.name);
 }
 
 /* All that budget b needs. */
-static int check_budget(const struct pi_budget *b, const struct precinfer_judged *j, size_t each,
+static int check_budget(const precinfer_gate *g, const struct pi_budget *b, const struct precinfer_judged *j, size_t each,
                         struct precinfer_error *err)
 {
     const enum precinfer_metric m = b->b.metric;
@@ -59,7 +66,7 @@ static int check_budget(const struct pi_budget *b, const struct precinfer_judged
                        each);
     if ((by_label || (pi_needs_labels(m) && !loss)) && nlabels != 1)
         return pi_fail(err, PRECINFER_INVALID, "budget '%s' takes one label a sample, not %zu", b->text, nlabels);
-    if (pi_needs_figure(m)) PI_TRY(check_figure(j, b, err));
+    if (pi_needs_figure(m) || m == PRECINFER_SET) PI_TRY(check_figure(g, j, b, err));
     if (pi_needs_target(m)) {
         size_t elements;
         if (!j->target.data) return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the truth (target)", b->text);
@@ -80,7 +87,7 @@ static int check(const precinfer_gate *g, const struct precinfer_judged *j, size
         if (!j->columns || !j->columns[i])
             return pi_fail(err, PRECINFER_INVALID, "gate: the policy's column '%s' is missing", p->columns[i]);
     for (size_t i = 0; i < g->nbudgets; i++)
-        if (p->budgets[i].b.metric != PRECINFER_LATENCY) PI_TRY(check_budget(&p->budgets[i], j, *each, err));
+        if (p->budgets[i].b.metric != PRECINFER_LATENCY) PI_TRY(check_budget(g, &p->budgets[i], j, *each, err));
     return 0;
 }
 
@@ -154,6 +161,41 @@ static int add_to_cluster(precinfer_gate *g, size_t contrast, uint64_t cluster, 
     return 0;
 }
 
+static int ask_host(const precinfer_gate *g, const char *name, const struct pi_sample *s, double *r, double *c,
+                    struct precinfer_error *err)
+{
+    const struct precinfer_figures_of *host = &g->host.figures;
+    struct precinfer_error own = { PRECINFER_OK, "" };
+    const int status = host->sample(host->user, name, s->j, s->i, r, c, &own);
+    if (!status) return 0;
+    return pi_fail(err, (enum precinfer_status)status, "sample %zu, figure '%s': %s", s->i, name,
+                   *own.text ? own.text : "the host gave none");
+}
+/* Every figure of a set is told of every sample once, however many budgets and slices it has. */
+static int tell_host(const precinfer_gate *g, const struct pi_sample *s, struct precinfer_error *err)
+{
+    for (size_t b = 0; b < g->nbudgets && g->host.figures.sample; b++) {
+        const struct precinfer_budget *x = &g->policy->budgets[b].b;
+        int told = x->metric != PRECINFER_SET;
+        for (size_t k = 0; k < b && !told; k++) {
+            const struct precinfer_budget *y = &g->policy->budgets[k].b;
+            told = y->metric == PRECINFER_SET && !strcmp(x->name, y->name);
+        }
+        if (!told) PI_TRY(ask_host(g, x->name, s, NULL, NULL, err));
+    }
+    return 0;
+}
+/* From the outputs, from judged, or from the host. */
+static int figures_of(const precinfer_gate *g, const struct pi_budget *b, const struct pi_sample *s, struct pi_figures *f,
+                      struct precinfer_error *err)
+{
+    *f = (struct pi_figures){ 0 };
+    if (b->b.metric == PRECINFER_SET) return 0;
+    if (!pi_needs_figure(b->b.metric) || figure_of(s->j, b->b.name)) return pi_figures(g->policy, &b->b, s, f, err);
+    PI_TRY(ask_host(g, b->b.name, s, &f->r, &f->c, err));
+    return pi_figures_check(&b->b, s, 0, f, err);
+}
+
 static int add_to_budget(precinfer_gate *g, size_t budget, const struct pi_sample *s, uint64_t id, uint64_t cluster,
                          struct precinfer_error *err)
 {
@@ -168,9 +210,11 @@ static int add_to_budget(precinfer_gate *g, size_t budget, const struct pi_sampl
     if (!in) return 0;
     PI_TRY(pi_gate_contrast(g, budget, slice, &at, err));
     struct pi_contrast *c = &g->contrasts[at];
-    PI_TRY(pi_figures(g->policy, &b->b, s, &f, err));
-    if (c->kind == PI_KIND_SET) {
-        PI_TRY(pi_boot_set_add(c->set, clustered ? cluster : id, s->labels[0] == b->b.positive, f.r, f.c, err));
+    PI_TRY(figures_of(g, b, s, &f, err));
+    if (c->kind >= PI_KIND_SET) {
+        const uint64_t who = clustered ? cluster : id;
+        if (c->kind == PI_KIND_SET) PI_TRY(pi_boot_set_add(c->set, who, s->labels[0] == b->b.positive, f.r, f.c, err));
+        else PI_TRY(pi_boot_host_add(&g->ctx->alloc, &c->of_host, who, g->host.judged, err));
         c->units += !clustered;
         if (clustered) PI_TRY(add_to_cluster(g, at, cluster, 0, 0, err));
     } else {
@@ -212,7 +256,7 @@ static int admit(precinfer_gate *g, const struct precinfer_judged *j, size_t i, 
         g->dropped++;
         return 0;
     }
-    if (p->rules.n && g->judged == p->rules.n) { g->ignored++; return 0; }
+    if (p->rules.n && g->host.judged == p->rules.n) { g->ignored++; return 0; }
     *judged = 1;
     return 0;
 }
@@ -239,13 +283,14 @@ static int add_sample(precinfer_gate *g, const struct precinfer_judged *j, size_
         s.candidate = pi_top1(&j->candidate, i * each, each);
         s.tops = 1;
     }
+    PI_TRY(tell_host(g, &s, err));
     for (size_t b = 0; b < g->nbudgets; b++)
         if (g->policy->budgets[b].b.metric != PRECINFER_LATENCY) PI_TRY(add_to_budget(g, b, &s, id, cluster, err));
     const int64_t label = s.labels && s.nlabels == 1 ? s.labels[0] : -1;
     count(g, &s, label);
     if (s.tops && (g->classes || label >= 0)) PI_TRY(pi_gate_flip(g, &s, id, index, label, err));
     PI_TRY(note_cluster(g, cluster, err));
-    g->judged++;
+    g->host.judged++;
     return pi_u64s_add(&g->ctx->alloc, &g->ids, id, err);
 }
 

@@ -20,7 +20,8 @@ static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_ho
                       struct precinfer_error *err)
 {
     static const char *const names[] = { "betting confidence sequence", "Clopper-Pearson", "score bound",
-                                         "studentized Poisson bootstrap", "studentized Poisson bootstrap" };
+                                         "studentized Poisson bootstrap", "studentized Poisson bootstrap",
+                                         "percentile Poisson bootstrap" };
     struct pi_bytes t = { .a = r->arena.a };
     pi_put_text(&t, names[how]);
     pi_put_text(&t, ", ");
@@ -34,13 +35,13 @@ static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_ho
 static void put_name(struct pi_bytes *t, const struct precinfer_budget *b)
 {
     static const char *const names[] = { "", "share with the same top-1", "log loss", "perplexity", "MAE", "squared error",
-                                         "relative MAE", "cosine", "AUC", "F1", "", "", "" };
+                                         "relative MAE", "cosine", "AUC", "F1", "", "", "", "" };
     if (b->metric == PRECINFER_TOPK) {
         pi_put_text(t, "top-");
         pi_put_plain(t, b->k);
         pi_put_text(t, " accuracy");
     } else {
-        pi_put_text(t, pi_needs_figure(b->metric) ? b->name : names[b->metric]);
+        pi_put_text(t, pi_needs_figure(b->metric) || b->metric == PRECINFER_SET ? b->name : names[b->metric]);
     }
 }
 static void put_latency(struct pi_bytes *t, const struct precinfer_budget *b)
@@ -131,7 +132,7 @@ static void decide(const precinfer_gate *g, const struct pi_contrast *c, const s
     if (!c->units) out->verdict = PRECINFER_UNDECIDED;
     out->needed = out->verdict == PRECINFER_UNDECIDED ? f->needed : 0;
     if (latency) return;
-    if (rules->n && g->judged < rules->n) {             /* no look before the end: what there is so far, and no bound   */
+    if (rules->n && g->host.judged < rules->n) {             /* no look before the end: what there is so far, and no bound   */
         out->verdict = PRECINFER_UNDECIDED;
         out->needed = (int64_t)rules->n;
         out->lower = out->upper = NAN;
@@ -147,7 +148,7 @@ static int copy_evidence(precinfer_report *r, const struct pi_contrast *c, const
                          struct precinfer_evidence *e, struct precinfer_error *err)
 {
     *e = (struct precinfer_evidence){ .budget = out->budget, .slice = out->slice, .samples = c->samples };
-    if (c->kind == PI_KIND_MEAN || c->kind == PI_KIND_SET) return 0;
+    if (c->kind >= PI_KIND_MEAN) return 0;
     struct precinfer_atom *atoms = pi_arena_new(&r->arena, c->e.n + 1, sizeof *atoms);
     if (!atoms) return pi_no_memory(err, c->e.n * sizeof *atoms);
     if (c->e.n) memcpy(atoms, c->e.atoms, c->e.n * sizeof *atoms);
@@ -179,7 +180,7 @@ static int judge_contrast(const precinfer_gate *g, const struct pi_contrast *c, 
     out->metric = c->budget->b.metric;
     out->samples = c->samples;
     out->units = c->units;
-    out->clipped = c->kind == PI_KIND_MEAN || c->kind == PI_KIND_SET ? 0 : c->e.clipped;
+    out->clipped = c->kind >= PI_KIND_MEAN ? 0 : c->e.clipped;
     out->exact = f.how == PI_HOW_BETTING || f.how == PI_HOW_CLOPPER_PEARSON;
     out->sequential = f.how == PI_HOW_BETTING;
     fill_numbers(c, &f, out);
@@ -212,7 +213,7 @@ static int judge_one(const precinfer_gate *g, size_t index, precinfer_report *r,
     const struct pi_contrast *c = &g->contrasts[index];
     struct pi_contrast whole;
     if (g->policy->cluster < 0 || c->budget->b.metric == PRECINFER_LATENCY) return judge_contrast(g, c, r, p, err);
-    if (c->kind == PI_KIND_SET) {                       /* its samples have their clusters' weights already            */
+    if (c->kind >= PI_KIND_SET) {                       /* its samples have their clusters' weights already            */
         whole = *c;
         for (size_t i = 0; i < g->nclusters; i++) whole.units += g->clusters[i].contrast == index;
         return judge_contrast(g, &whole, r, p, err);
@@ -259,7 +260,7 @@ static void blame(precinfer_report *r, const double *p, int *order, size_t from,
 static int64_t needed_samples(const precinfer_gate *g, const struct precinfer_contrast *c, size_t budget)
 {
     const size_t n = g->policy->rules.n;
-    if (c->needed <= 0 || !c->units || c->metric == PRECINFER_LATENCY || (n && g->judged < n)) return c->needed;
+    if (c->needed <= 0 || !c->units || c->metric == PRECINFER_LATENCY || (n && g->host.judged < n)) return c->needed;
     const double a_unit = (double)samples_of(g, budget) / (double)c->units, all = (double)c->needed * a_unit;
     const double least = (double)g->policy->rules.min_samples;
     if (all > least && all - a_unit < least) return (int64_t)least;     /* no more than rounding to whole units       */

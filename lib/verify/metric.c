@@ -211,7 +211,7 @@ static const struct precinfer_figure *figure(const struct precinfer_judged *j, c
 }
 
 int pi_needs_figure(enum precinfer_metric m) { return m == PRECINFER_SCORE || m == PRECINFER_ERROR; }
-int pi_needs_outputs(enum precinfer_metric m) { return !pi_needs_figure(m) && m != PRECINFER_LATENCY; }
+int pi_needs_outputs(enum precinfer_metric m) { return !pi_needs_figure(m) && m != PRECINFER_LATENCY && m != PRECINFER_SET; }
 int pi_needs_target(enum precinfer_metric m) { return m == PRECINFER_MAE || m == PRECINFER_RMSE || m == PRECINFER_RELATIVE_MAE; }
 int pi_needs_labels(enum precinfer_metric m)
 {
@@ -222,6 +222,16 @@ static int bad_label(const struct pi_sample *s, struct precinfer_error *err)
 {
     if (s->labels[0] >= 0) return 0;
     return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->i, (long long)s->labels[0]);
+}
+
+int pi_figures_check(const struct precinfer_budget *b, const struct pi_sample *s, int bad_reference, struct pi_figures *f,
+                     struct precinfer_error *err)
+{
+    if (bad_reference || !(f->r - f->r == 0))
+        return pi_fail(err, PRECINFER_INVALID, "sample %zu: %s of the reference is no finite number, so nothing can be held "
+                       "against it", s->i, pi_needs_figure(b->metric) ? b->name : "the output");
+    f->bad_c = !(f->c - f->c == 0);
+    return 0;
 }
 
 int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *b, const struct pi_sample *s,
@@ -251,9 +261,5 @@ int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *
         f->c = x->candidate[s->i];
     }
     }
-    if (bad_reference || !(f->r - f->r == 0))
-        return pi_fail(err, PRECINFER_INVALID, "sample %zu: %s of the reference is no finite number, so nothing can be held "
-                       "against it", s->i, pi_needs_figure(b->metric) ? b->name : "the output");
-    f->bad_c = !(f->c - f->c == 0);
-    return 0;
+    return pi_figures_check(b, s, bad_reference, f, err);
 }

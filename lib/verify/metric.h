@@ -26,6 +26,9 @@ struct pi_sample {
 struct pi_figures { double r, c; int bad_c; };
 int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *b, const struct pi_sample *s,
                struct pi_figures *f, struct precinfer_error *err);
+/* The last step of that: are they numbers? */
+int pi_figures_check(const struct precinfer_budget *b, const struct pi_sample *s, int bad_reference, struct pi_figures *f,
+                     struct precinfer_error *err);
 /* What a metric needs to be there. */
 int pi_needs_outputs(enum precinfer_metric m);
 int pi_needs_labels(enum precinfer_metric m);
