@@ -182,23 +182,29 @@ static int64_t needed_mean(const struct pi_contrast *c, double alpha, const stru
     return n < 0 || n > differ ? n : differ;
 }
 
+static int64_t needed_set(const struct pi_contrast *c, double alpha, const struct pi_finding *f)
+{
+    if (f->mean != f->mean) return (int64_t)c->units + 1;           /* a class is missing                             */
+    return pi_needed_normal(f->sd * sqrt((double)c->units), d_of(c, f->reference, f->reference), alpha);
+}
+
 /* c->e.high is the limit on the share that is fine: d = limit - 1{fine}. */
-static int64_t needed(const struct pi_contrast *c, const struct precinfer_policy_rules *rules, const struct pi_finding *f)
+int64_t pi_contrast_needed(const struct pi_contrast *c, const struct precinfer_policy_rules *rules, const struct pi_finding *f)
 {
     const double alpha = 1 - rules->confidence;
-    if (c->units && !(f->mean < 0)) return -1;
+    if (f->mean >= 0) return -1;
     switch (c->kind) {
     case PI_KIND_PROPORTION: return needed_proportion(c, rules->n ? PI_CLOPPER_PEARSON : PI_BETTING, alpha);
     case PI_KIND_PAIRED: return needed_paired(c, rules->n ? PI_SCORE : PI_BETTING, alpha, f);
+    case PI_KIND_SET: case PI_KIND_HOST: return needed_set(c, alpha, f);
     case PI_KIND_BOUNDED:
         if (c->units) return pi_needed_shifted(&c->e, mean_unharmed(c, f), alpha);
         break;
     case PI_KIND_MEAN:
         if (c->units > 1) return needed_mean(c, alpha, f);
         break;
-    case PI_KIND_SET: case PI_KIND_HOST: break;
     }
-    return c->units < 2 ? 2 : (int64_t)c->units + 1;
+    return (int64_t)c->units + 1;
 }
 
 static int find_set(const struct pi_contrast *c, double alpha, struct pi_finding *f, struct precinfer_error *err)
@@ -208,9 +214,8 @@ static int find_set(const struct pi_contrast *c, double alpha, struct pi_finding
     struct pi_set_result r;
     if (c->kind == PI_KIND_HOST) PI_TRY(pi_boot_host_result(&c->of_host, c->host, c->budget->b.name, a, b, alpha, &r, err));
     else PI_TRY(pi_boot_set_result(c->set, a, b, alpha, &r, err));
-    *f = (struct pi_finding){ c->kind == PI_KIND_HOST ? PI_HOW_BOOT_HOST : PI_HOW_BOOT_SET, r.estimate, r.lower, r.upper, r.p_below, r.reference, r.candidate, 0 };
-    if (!(r.estimate < 0)) f->needed = r.estimate == r.estimate ? -1 : (int64_t)c->units + 1;
-    else f->needed = pi_needed_normal(r.sd * sqrt((double)c->units), d_of(c, r.reference, r.reference), alpha);
+    *f = (struct pi_finding){ c->kind == PI_KIND_HOST ? PI_HOW_BOOT_HOST : PI_HOW_BOOT_SET, r.estimate, r.lower, r.upper, r.p_below,
+                              r.reference, r.candidate, r.sd };
     return 0;
 }
 
@@ -233,6 +238,5 @@ int pi_contrast_find(const struct pi_contrast *c, const struct precinfer_policy_
     } else {
         betting(c, alpha, f);
     }
-    f->needed = needed(c, rules, f);
     return 0;
 }

@@ -46,8 +46,10 @@ struct pi_finding {
     enum pi_how how;
     double mean, lower, upper, p;       /* p: of H0: E[d] <= 0, within budget                                    */
     double reference, candidate;        /* means of the figures                                                  */
-    int64_t needed;                     /* units; -1: none at this rate                                          */
+    double sd;                          /* of the estimate, for sets                                             */
 };
 int pi_contrast_find(const struct pi_contrast *c, const struct precinfer_policy_rules *rules, struct pi_finding *f,
                      struct precinfer_error *err);
+/* How many units would do; -1: none at this rate. Takes longer than the bounds. */
+int64_t pi_contrast_needed(const struct pi_contrast *c, const struct precinfer_policy_rules *rules, const struct pi_finding *f);
 #endif

@@ -130,18 +130,19 @@ static void decide(const precinfer_gate *g, const struct pi_contrast *c, const s
     const int latency = c->budget->b.metric == PRECINFER_LATENCY;
     out->verdict = f->upper <= 0 ? PRECINFER_PASS : f->lower > 0 ? PRECINFER_FAIL : PRECINFER_UNDECIDED;
     if (!c->units) out->verdict = PRECINFER_UNDECIDED;
-    out->needed = out->verdict == PRECINFER_UNDECIDED ? f->needed : 0;
+    if (c->slice && c->samples < c->budget->b.min_samples) out->verdict = PRECINFER_NO_LIMIT;
+    if (out->verdict == PRECINFER_UNDECIDED) out->needed = pi_contrast_needed(c, rules, f);
     if (latency) return;
     if (rules->n && g->host.judged < rules->n) {             /* no look before the end: what there is so far, and no bound   */
+        out->lower = out->upper = NAN;
+        if (out->verdict == PRECINFER_NO_LIMIT) return;
         out->verdict = PRECINFER_UNDECIDED;
         out->needed = (int64_t)rules->n;
-        out->lower = out->upper = NAN;
-    } else if (samples_of(g, c->index) < rules->min_samples) {
+    } else if (out->verdict != PRECINFER_NO_LIMIT && samples_of(g, c->index) < rules->min_samples) {
         const int64_t least = part_of_least(g, c);
         out->verdict = PRECINFER_UNDECIDED;
         if (out->needed >= 0 && out->needed < least) out->needed = least;
     }
-    if (c->slice && c->samples < c->budget->b.min_samples) { out->verdict = PRECINFER_NO_LIMIT; out->needed = 0; }
 }
 
 static int copy_evidence(precinfer_report *r, const struct pi_contrast *c, const struct precinfer_contrast *out,
