@@ -130,7 +130,7 @@ minimal-sets: $(B)/minimal_sets
 
 # ---------------------------------------------------------------- examples
 # Plain C99 against the public header and the static library alone. Each has to return 0.
-EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c %_diff.c),$(wildcard examples/[0-9]*.c)))
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(filter 0,$(WITH_ONNX)),%_convert.c %_verify.c %_threads.c %_run.c %_diff.c),$(wildcard examples/[0-9]*.c)))
 EXAMPLE_FLAGS := -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes -g $(OPT) -Iinclude $(EXTRA)
 $(B)/examples/%: examples/%.c include/precinfer.h $(B)/libprecinfer.a
 	@mkdir -p $(@D)

@@ -195,6 +195,7 @@ struct precinfer_batch {
     struct precinfer_tensor target;             /* the truth where it is no class: `samples` rows, any float or integer type */
     const char *const *const *columns;          /* [c][i]: value of the policy's column c for sample i; NULL: unknown */
     const uint64_t *indexes;                    /* of each sample in its data set; NULL: counted from 0          */
+    size_t labels_per_sample;                   /* 0: 1; more, for outputs with positions, are the gate's alone   */
 };
 typedef int precinfer_next_batch(void *user, struct precinfer_batch *batch, struct precinfer_error *err);
 

@@ -2,6 +2,9 @@
  * refusal names. */
 #include <math.h>
 #include "tool.h"
+#if PI_WITH_ONNX
+#include "onnx_model.h"
+#endif
 
 #define MODEL "$DIGITS/digits.onnx"
 #define EVAL "$DIGITS/evaluation.npy"
@@ -38,11 +41,6 @@ static void save(const char *name, enum precinfer_dtype dtype, const void *data,
             .dims = { rows, columns } };
     struct precinfer_error err;
     ck_assert_msg(!precinfer_npy_save(ctx, in_dir(name), &t, &err), "%s", err.text);
-}
-static void text_file(const char *name, const char *text)
-{
-    FILE *f = fopen(in_dir(name), "wb");
-    ck_assert(f && fputs(text, f) >= 0 && !fclose(f));
 }
 
 /* Outputs of a reference and of a candidate that differs from it in every `every`-th sample, with labels of which the
@@ -148,6 +146,12 @@ END_TEST
 
 #if PI_WITH_ONNX
 #include <jansson.h>
+
+static void text_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_dir(name), "wb");
+    ck_assert(f && fputs(text, f) >= 0 && !fclose(f));
+}
 
 static json_t *load(const char *name)
 {
@@ -274,6 +278,17 @@ START_TEST(plan)
     t_run(0, "T verify $DIR/p --reference " MODEL " --data " EVAL " " LABELS " --policy $DIR/p.json --runs 60 --min-agreement"
                                                             " 0.9");
     t_says("--min-agreement and --max-drop: These are bounds for one look");
+    /* outputs that `run` wrote are judged as the plan is */
+    t_run(0, "T run $DIR/p --input " EVAL " --output $DIR/c.npy");
+    t_run(0, "T run " MODEL " --input " EVAL " --divide 16 --output $DIR/r.npy");
+    t_run(0, "T verify --candidate $DIR/c.npy --reference $DIR/r.npy " LABELS " --min-agreement 0.95 --max-drop 1%%rel --json $DIR/a");
+    t_run(0, "T verify $DIR/p --reference " MODEL " --data " EVAL " " LABELS " --min-agreement 0.95 --max-drop 1%%rel --runs 2 --json $DIR/b");
+    json_t *a = load("a"), *b = load("b");
+    static const char *const alike[] = { "samples", "accuracy", "agreement", "drop", "verdict" };
+    for (i = 0; i < 5; i++) h_expect(json_equal(at(a, alike[i]), at(b, alike[i])), "%s of a plan and of its outputs", alike[i]);
+    h_expect(json_is_true(at(a, "recorded")) && !at(a, "plan_hash") && at(a, "drop.limit_points"), "recorded");
+    json_decref(a);
+    json_decref(b);
     /* preset by name */
     t_run(0, "T verify $DIR/p --reference " MODEL " --data " EVAL " " LABELS " --policy preset:int8-nvidia --runs 2");
     end();
@@ -341,7 +356,7 @@ START_TEST(goes_on)
     save_directory("c", "y", cand, 0, N, 0, 0);
     for (int i = 0; i < 3; i++) {
         const int cut[] = { 0, 300, 700, N };
-        char a[8], b[8];
+        char a[16], b[16];
         snprintf(a, sizeof a, "r%d", i);
         snprintf(b, sizeof b, "c%d", i);
         save_directory(a, "y", ref, cut[i], cut[i + 1], 1, 1);
@@ -389,6 +404,8 @@ START_TEST(goes_on)
     t_shell("T verify --candidate $DIR/c0 --reference $DIR/r0 --policy $DIR/n.json --json $DIR/f");
     t_says("200 samples, a number fixed beforehand");
     t_says("100 samples beyond the policy's n");
+    t_run(3, "T verify --candidate $DIR/c0 --reference $DIR/r0 --policy $DIR/n.json --skip 200");
+    t_says("100 samples do not decide; the policy judges 200, no fewer");
     t_run(2, "T verify --candidate $DIR/c1 --reference $DIR/r1 --policy $DIR/n.json --continue $DIR/f");
     t_says("fixes n at 200");
     static const struct { const char *path, *key; int kind; } damage[] = {
@@ -526,6 +543,46 @@ START_TEST(columns)
 }
 END_TEST
 
+/* Two positions a sample, three classes each: perplexity of windows. And the same from what `run` wrote. */
+START_TEST(positions)
+{
+    static float x[N][2][4];
+    static int64_t y[N][2];
+    float w[12];
+    struct m m;
+    size_t n;
+    const int64_t open[] = { -1, 2, 4 }, wide[] = { 4, 3 };
+    begin(4);
+    for (int i = 0; i < 12; i++) w[i] = (float)(i * 7 % 5) - 2;
+    m_start(&m, 13);
+    m_input(&m, "x", M_TYPE(FLOAT), 3, open);
+    m_initializer(&m, "w", M_TYPE(FLOAT), 2, wide, w, sizeof w);
+    m_node(&m, "MatMul", "mm", "x,w", "y");
+    m_output(&m, "y");
+    unsigned char *bytes = m_pack(&m, &n);
+    FILE *f = fopen(in_dir("m.onnx"), "wb");
+    ck_assert(f && fwrite(bytes, 1, n, f) == n && !fclose(f));
+    m_free(&m);
+    h_fill(x, PI_F32, N * 8, H_RANDOM);
+    for (int i = 0; i < N; i++) y[i][0] = h_below(3), y[i][1] = h_below(3);
+    const struct precinfer_tensor t = { .data = x, .dtype = PRECINFER_F32, .rank = 3, .dims = { N, 2, 4 } };
+    ck_assert_int_eq(precinfer_npy_save(ctx, in_dir("x.npy"), &t, NULL), 0);
+    save("y.npy", PRECINFER_S64, y, 2, N, 2);
+    text_file("p.json", POLICY("\"budgets\": [ { \"metric\": \"perplexity\", \"max_ratio\": 1.5, \"bounds\": [-2, 2] } ]"));
+    t_run(0, "T convert $DIR/m.onnx -o $DIR/p --precision bf16");
+    t_run(0, "T verify $DIR/p --reference $DIR/m.onnx --data $DIR/x.npy --labels $DIR/y.npy --policy $DIR/p.json --runs 2 --json $DIR/a");
+    t_run(0, "T run $DIR/p --input $DIR/x.npy --output $DIR/py.npy");
+    t_run(0, "T run $DIR/m.onnx --input $DIR/x.npy --output $DIR/my.npy");
+    t_run(0, "T verify --candidate $DIR/py.npy --reference $DIR/my.npy --labels $DIR/y.npy --policy $DIR/p.json --json $DIR/b");
+    json_t *a = load("a"), *b = load("b");
+    h_expect(json_equal(at(a, "contrasts"), at(b, "contrasts")) && number(a, "contrasts.0.reference") > 1, "perplexity, run or recorded");
+    h_expect(json_equal(at(a, "agreement"), at(b, "agreement")) && !at(a, "accuracy"), "answers, run or recorded");
+    json_decref(a);
+    json_decref(b);
+    end();
+}
+END_TEST
+
 /* Targets and figures: a regression, and scores that the tool cannot know. */
 START_TEST(targets)
 {
@@ -603,6 +660,8 @@ START_TEST(cut)
              && number(j, "samples") > 350,
              "parts that do not meet: %g verified, %g calibrated on", number(c, "samples"), number(j, "samples"));
     h_expect(number(c, "accuracy.reference") > 0.9, "labels follow their samples");
+    h_expect(number(c, "split.calibrate") == number(j, "samples") && number(c, "split.verify") == number(c, "samples")
+             && number(c, "split.calibrate") + number(c, "split.tune") + number(c, "split.verify") == 899, "the cut in the report");
     json_decref(j);
     json_decref(c);
     /* without the cut the plan has seen half of them */
@@ -675,6 +734,9 @@ START_TEST(promotes)
     t_run(0, "T convert " MODEL " -o $DIR/f --precision f32 --divide 16");
     t_run(2, "T promote $DIR/f --report $DIR/j --to $DIR/to");
     t_says("hash");
+    t_run(0, "T convert " MODEL " -o $DIR/f --precision f32 --divide 16 --strict --json $DIR/n");
+    t_run(2, "T promote $DIR/f --report $DIR/n --to $DIR/to");
+    t_says("nothing was verified");
     t_run(2, "T promote $DIR/none --report $DIR/j --to $DIR/to");
     t_run(2, "T promote " MODEL " --report $DIR/j --to $DIR/to");
     json_t *j = load("j");
@@ -757,6 +819,7 @@ Suite *pi_suite(void)
     h_add(s, "goes on", goes_on, 1, 120);
     h_add(s, "a plan goes on", plan_goes_on, 1, 120);
     h_add(s, "columns", columns, 1, 60);
+    h_add(s, "positions", positions, 1, 60);
     h_add(s, "targets and figures", targets, 1, 60);
     h_add(s, "one set cut in three", cut, 1, 60);
     h_add(s, "promote", promotes, 1, 120);

@@ -236,7 +236,17 @@ static void json_layers(struct json *j, const struct evaluation *e, const struct
     json_close(j, ']');
 }
 
-static int write_json(const struct options *o, const struct evaluation *e, const struct findings *f)
+static void json_cut(struct json *j, const struct options *o, const precinfer_data *data)
+{
+    static const char *const words[] = { "calibrate", "tune", "verify" };
+    struct precinfer_data_info info;
+    if (!(o->split[0] + o->split[1] + o->split[2]) || precinfer_data_info(data, &info)) return;
+    json_open(j, "split", '{');
+    for (int i = 0; i < 3; i++) json_size(j, words[i], info.parts[i]);
+    json_close(j, '}');
+}
+
+static int write_json(const struct options *o, const struct evaluation *e, const struct findings *f, const precinfer_data *data)
 {
     struct json j;
     if (!o->json) return 0;
@@ -247,6 +257,7 @@ static int write_json(const struct options *o, const struct evaluation *e, const
     json_hash(&j, "plan_hash", f->p.plan_hash);
     json_hash(&j, "data_hash", f->r.data_hash);
     json_answers(&j, f);
+    json_cut(&j, o, data);
     json_speed(&j, o, e, f);
     json_layers(&j, e, f);
     if (e->breach) json_string(&j, "breach", e->breach);
@@ -342,7 +353,7 @@ static int judge(struct judging *j)
     if (code) return code;
     worst_first(&j->f);
     code = say(j->o, j->e, &j->f);
-    if (!code) code = write_json(j->o, j->e, &j->f);
+    if (!code) code = write_json(j->o, j->e, &j->f, j->data);
     return code ? code : write_pages(j);
 }
 

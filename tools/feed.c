@@ -81,7 +81,10 @@ int feed_next(void *user, struct precinfer_batch *b, struct precinfer_error *err
         if (l->target.data) memcpy(f->target + i * row, (const unsigned char *)l->target.data + at * row, row);
         for (size_t c = 0; c < f->ncolumns; c++) f->cells[c][i] = f->source[c][at];
     }
-    if (l->classes && l->per_row == 1) b->labels = f->classes;
+    if (l->classes) {
+        b->labels = f->classes;
+        b->labels_per_sample = l->per_row;
+    }
     if (l->target.data) {
         b->target = l->target;
         b->target.data = f->target;

@@ -95,28 +95,37 @@ static const char *units_of(const struct findings *f, const struct precinfer_con
     return "samples";
 }
 
+/* What would decide. A paired contrast is planned for the case that nothing is lost; where that many are there already,
+ * something is. A proportion is planned at the rate seen. */
+void needed_text(const struct findings *f, const struct precinfer_contrast *c, char *s, size_t room)
+{
+    struct precinfer_policy_rules rules = { 0 };
+    const long long n = (long long)c->needed;
+    const int rate = c->metric == PRECINFER_AGREEMENT || c->metric == PRECINFER_LATENCY || c->metric == PRECINFER_COSINE
+        || c->method == drop_method;
+    if (f->policy) precinfer_policy_rules_of(f->policy, &rules);
+    if (n < 0) snprintf(s, room, "at this rate no number of them would");
+    else if (!n) snprintf(s, room, "how many would cannot be told");
+    else if (rules.n && c->metric != PRECINFER_LATENCY && c->samples < rules.n && (size_t)n == rules.n)
+        snprintf(s, room, "the policy judges %lld, no fewer", n);
+    else if (rate) snprintf(s, room, "about %lld %s at the rate seen", n, (uint64_t)n > c->units ? "would do"
+                            : "do, four times in five,");
+    else if ((uint64_t)n > c->units) snprintf(s, room, "about %lld would do if nothing is lost", n);
+    else snprintf(s, room, "about %lld would have done had nothing been lost", n);
+}
+
 /* What one contrast says, for its failure or its lack of samples. */
 void contrast_why(const struct findings *f, const struct precinfer_contrast *c, char *why, size_t room)
 {
-    char slice[200], budget[300];
-    const char *units = units_of(f, c);
+    char slice[200], budget[300], needed[120];
     if (c->by) snprintf(budget, sizeof budget, "'%s' on %s", c->budget, slice_text(c, slice, sizeof slice));
     else snprintf(budget, sizeof budget, "'%s'", c->budget);
+    needed_text(f, c, needed, sizeof needed);
     if (c->verdict == PRECINFER_FAIL)
         snprintf(why, room, "%s: %s is at %s %.5g, the limit is %.5g", budget, c->quantity, c->at_least ? "most" : "least",
                  c->at_least ? c->upper : c->lower, c->limit);
-    else if (c->needed > 0 && (uint64_t)c->needed > c->units)
-        snprintf(why, room, "%s: %llu %s do not decide; about %lld would do if nothing is lost", budget,
-                 (unsigned long long)c->units, units, (long long)c->needed);
-    else if (c->needed > 0)                         /* something is lost, then */
-        snprintf(why, room, "%s: %llu %s do not decide; about %lld would have done had nothing been lost: %s is %.5g so far,"
-                            " the limit"
-                 " %.5g", budget, (unsigned long long)c->units, units, (long long)c->needed, c->quantity, c->estimate, c->limit);
-    else if (c->verdict == PRECINFER_UNDECIDED && c->needed < 0)
-        snprintf(why, room, "%s: %llu %s do not decide, and at this rate no number of them would", budget,
-                 (unsigned long long)c->units, units);
-    else if (c->verdict == PRECINFER_UNDECIDED) snprintf(why, room, "%s: %llu %s do not decide", budget,
-                                                         (unsigned long long)c->units, units);
+    else if (c->verdict == PRECINFER_UNDECIDED)
+        snprintf(why, room, "%s: %llu %s do not decide; %s", budget, (unsigned long long)c->units, units_of(f, c), needed);
     else snprintf(why, room, "%s: %s", budget, verdict_text(c));
 }
 
@@ -148,7 +157,7 @@ int explain_verdict(const struct findings *f, char *why, size_t room)
 {
     struct precinfer_contrast c, worst = { 0 };
     size_t hits = 0;
-    char rest[40] = "";
+    char rest[100] = "";
     snprintf(why, room, "%s", precinfer_verdict_string(f->verdict));
     if (f->verdict != PRECINFER_FAIL && f->verdict != PRECINFER_UNDECIDED) return EXIT_PASS;
     if (f->breach) {
@@ -170,7 +179,10 @@ int explain_verdict(const struct findings *f, char *why, size_t room)
         return code;
     }
     contrast_why(f, &worst, why, room);
-    if (hits > 1) snprintf(rest, sizeof rest, "; %zu more like it", hits - 1);
+    const char *more = hits > 1 ? " more like it" : "";
+    if (code == EXIT_UNDECIDED && worst.by && f->r.needed_samples > 0)      /* a slice is a share of the samples */
+        snprintf(rest, sizeof rest, " (%lld samples in all)", (long long)f->r.needed_samples);
+    if (hits > 1) snprintf(rest + strlen(rest), sizeof rest - strlen(rest), "; %zu%s", hits - 1, more);
     const size_t n = strlen(why);
     snprintf(why + n, room - n, "%s", rest);
     return code;

@@ -94,7 +94,7 @@ int latency_asked(const precinfer_policy *policy, size_t *runs)
     for (size_t i = 0; policy && i < precinfer_policy_budgets(policy); i++) {
         if (precinfer_policy_budget_info(policy, i, &b) || b.metric != PRECINFER_LATENCY) continue;
         /* A share near 1 needs as many runs as let a breach be seen; a median, a few hundred. */
-        const double n = b.limit == PRECINFER_MIN ? 12 / (1 - b.value) : 300;
+        const double n = b.limit == PRECINFER_MIN ? 40 / (1 - b.value) : 1000;
         if (n > most) most = n;
         asked = 1;
     }

@@ -42,7 +42,7 @@ static const char style[] =
     ".ends{display:flex;justify-content:space-between;font-size:13px;color:var(--soft)}\n"
     "details{margin-top:8px}summary{cursor:pointer;color:var(--soft)}code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,"
     "Consolas,monospace;overflow-wrap:anywhere}\n"
-    "@media(max-width:720px){.row{grid-template-columns:1fr auto}.row>:nth-child(2){grid-column:1/-1;order:3}.row>:nth-child(3)"
+    "@media(max-width:720px){.row{grid-template-columns:minmax(0,1fr) minmax(0,112px)}.mark{text-align:right}.row>:nth-child(2){grid-column:1/-1;order:3}.row>:nth-child(3)"
     "{grid-column:1/-1;order:4}.row>.full{order:5}.name{max-width:150px}th,td{padding:5px 8px}}\n"
     "@media print{.row,.card,.tile{break-inside:avoid}}\n";
 
@@ -186,9 +186,9 @@ static void bar(struct text *t, const struct precinfer_contrast *c, struct span 
     text_add(t, "</svg>");
 }
 
-static void contrast(struct text *t, const struct precinfer_contrast *c, struct span s)
+static void contrast(struct text *t, const struct findings *f, const struct precinfer_contrast *c, struct span s)
 {
-    char a[32], b[32], e[32], slice[300];
+    char a[32], b[32], e[32], slice[300], needed[120];
     text_print(t, "<div class=\"row %s\"><div>", class_of(c->verdict));
     tag(t, "", c->budget, "");
     tag(t, "<small>", slice_text(c, slice, sizeof slice), "</small></div><div>");
@@ -204,10 +204,8 @@ static void contrast(struct text *t, const struct precinfer_contrast *c, struct 
     text_print(t, "</small></div><div class=\"mark\">%s ", sign_of(c->verdict));
     tag(t, "", verdict_text(c), "</div>");
     if (c->verdict == PRECINFER_UNDECIDED) {
-        if (c->needed > 0) text_print(t, "<small class=\"full\">about %lld would %s</small>", (long long)c->needed,
-                                      (uint64_t)c->needed > c->units ? "do if nothing is lost"
-                                          : "have done had nothing been lost");
-        else if (c->needed < 0) text_add(t, "<small class=\"full\">at this rate no number of them would do</small>");
+        needed_text(f, c, needed, sizeof needed);
+        tag(t, "<small class=\"full\">", needed, "</small>");
     }
     if (c->blamed) text_add(t, "<small class=\"full\">named as failing by Holm&#39;s procedure over the slices</small>");
     if (c->clipped) text_print(t, "<small class=\"full\">%llu values lay beyond the declared bounds and count as the"
@@ -251,7 +249,7 @@ static size_t rows(struct text *t, const struct findings *f, int quiet, size_t s
         if (is_quiet(&c) != quiet) continue;
         if (n++ < skip || n > skip + most) continue;
         if (strcmp(budget, c.budget)) s = span_of(f, budget = c.budget);
-        contrast(t, &c, s);
+        contrast(t, f, &c, s);
     }
     return n;
 }

@@ -226,6 +226,8 @@ static int check_report(const struct options *o, const struct old_report *r)
     const char *verdict = report_string(r, "verdict");
     if (report_true(r, "recorded"))
         return fail(EXIT_USAGE, "cannot promote", o->report, "it is of recorded outputs: nothing says that this plan made them");
+    if (!report_string(r, "data_hash"))
+        return fail(EXIT_USAGE, "cannot promote", o->report, "it is of a conversion that nothing was verified in");
     if (!strcmp(verdict, "pass")) return 0;
     if (!strcmp(verdict, "fail")) return fail(EXIT_FAILED, "the plan failed", o->report, "its verdict is 'fail'");
     if (!strcmp(verdict, "not enough samples"))

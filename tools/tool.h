@@ -267,6 +267,7 @@ const char *verdict_text(const struct precinfer_contrast *c);
 const char *class_text(int64_t x, char s[24]);      /* "NaN" below 0                                            */
 size_t samples_by_now(const struct findings *f);    /* of all looks                                             */
 const char *metric_name(enum precinfer_metric m);
+void needed_text(const struct findings *f, const struct precinfer_contrast *c, char *s, size_t room);
 void contrast_why(const struct findings *f, const struct precinfer_contrast *c, char *why, size_t room);
 const char *question_text(const struct findings *f, char *s, size_t room);
 /* The exit code, and its reason: which budget on which slice, and what would do. */

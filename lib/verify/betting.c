@@ -20,6 +20,13 @@ double pi_bet_mix(const double *g)
     return most + pi_math_log(sum);
 }
 
+static double power(double x, uint64_t n)
+{
+    double p = 1;
+    for (; n; n >>= 1, x *= x) if (n & 1) p *= x;
+    return p;
+}
+
 /* log of the product over atoms of (1 + f x)^count, x = (m - d) / gap; few logarithms where counts are small. */
 static double growth(const struct pi_evidence *e, double m, double gap, int above, double f)
 {
@@ -27,10 +34,10 @@ static double growth(const struct pi_evidence *e, double m, double gap, int abov
     const double scale = f / gap;
     for (size_t i = 0; i < e->n; i++) {
         const struct precinfer_atom *t = &e->atoms[i];
-        if (!t->count) continue;
         const double factor = 1 + scale * (above ? m - t->high : t->low - m);
-        if (t->count < 5) {
-            for (uint64_t k = 0; k < t->count; k++) product *= factor;
+        if (!t->count) continue;
+        if (t->count < 32 && factor < 1e4) {                    /* factor >= 0.01: at most 1e-62 to 1e124               */
+            product *= t->count == 1 ? factor : power(factor, t->count);
             if (product > 1e-60 && product < 1e60) continue;
             sum += pi_math_log(product);
             product = 1;
@@ -52,17 +59,29 @@ double pi_bet_against_above(const struct pi_evidence *e, double m) { return weal
 double pi_bet_against_below(const struct pi_evidence *e, double m) { return wealth(e, m, 0); }
 
 /* Wealth against "above m" rises with m and against "below m" falls: the last m that is not excluded, from outside. Zero is
- * a point of the search, so that a bound is <= 0 exactly where the wealth at 0 says so. */
+ * a point of the search, so that a bound is <= 0 exactly where the wealth at 0 says so. Secants, and halving every third
+ * time; near enough when the log wealth of what is excluded is within 1e-10 of what it takes. */
 static double bound(const struct pi_evidence *e, double alpha, int above)
 {
-    const double enough = -pi_math_log(alpha);
+    const double enough = -pi_math_log(alpha), near = 1e-13 * (e->high - e->low);
     double out = above ? e->high : e->low, in = above ? e->low : e->high;      /* excluded, not excluded              */
-    if (!e->count || wealth(e, out, above) < enough) return out;
+    double over = wealth(e, out, above) - enough, under = -enough;
+    if (!e->count || over < 0) return out;
     double m = e->low < 0 && e->high > 0 ? 0 : (out + in) / 2;
-    for (int i = 0; i < 60; i++) {
-        if (wealth(e, m, above) >= enough) out = m; else in = m;
-        if (out - in < 1e-13 * (e->high - e->low) && in - out < 1e-13 * (e->high - e->low)) break;
-        m = (out + in) / 2;
+    for (int i = 1; i < 100 && over > 1e-10; i++) {
+        const double w = wealth(e, m, above) - enough;
+        if (w >= 0) {
+            out = m;
+            over = w;
+        } else {
+            in = m;
+            under = w;
+        }
+        if (out - in < near && in - out < near) break;
+        m = out + (in - out) * (over / (over - under));
+        /* a little to the outside, so that the next is excluded; wealth is far from straight where it is large */
+        m += (out - m) * 1e-3;
+        if (i % 3 == 0 || over > 50 || under < -50 || m == out || m == in) m = (out + in) / 2;
     }
     return out;
 }

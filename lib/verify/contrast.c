@@ -6,7 +6,10 @@
 #include "power.h"
 #include "score.h"
 
-static double d_of(const struct pi_contrast *c, double r, double figure) { return pi_contrast_d(&c->budget->b, c->value, r, figure); }
+static double d_of(const struct pi_contrast *c, double r, double figure)
+{
+    return pi_contrast_d(&c->budget->b, c->value, r, figure);
+}
 
 /* ------------------------------------------------------------------------------------------------ gathering */
 
@@ -61,7 +64,8 @@ void pi_contrast_close(const struct pi_allocator *a, struct pi_contrast *c)
     *c = (struct pi_contrast){ 0 };
 }
 
-int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *from, struct pi_contrast *to, struct precinfer_error *err)
+int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *from, struct pi_contrast *to,
+                     struct precinfer_error *err)
 {
     struct precinfer_atom *atoms = pi_malloc(a, (from->e.n + 1) * sizeof *atoms);
     if (!atoms) return pi_no_memory(err, from->e.n * sizeof *atoms);
@@ -84,8 +88,8 @@ int pi_contrast_figure(const struct pi_contrast *c, size_t sample, double r, int
     const double d = d_of(c, r, *figure);
     *counted = bad || !(d - d == 0);
     if (*counted && c->kind == PI_KIND_MEAN)
-        return pi_fail(err, PRECINFER_INVALID, "sample %zu: the candidate gave no finite number for budget '%s': declare bounds, so that "
-                       "such a sample can be counted as the worst", sample, c->budget->text);
+        return pi_fail(err, PRECINFER_INVALID, "sample %zu: the candidate gave no finite number for budget '%s': declare "
+                       "bounds, so that such a sample can be counted as the worst", sample, c->budget->text);
     if (*counted || (to_bounds && c->kind == PI_KIND_BOUNDED && d > c->e.high)) *figure = solve(c, r, c->e.high);
     else if (to_bounds && c->kind == PI_KIND_BOUNDED && d < c->e.low) *figure = solve(c, r, c->e.low);
     else return 0;
@@ -204,7 +208,8 @@ int pi_contrast_find(const struct pi_contrast *c, const struct precinfer_policy_
     const double alpha = 1 - rules->confidence, n = (double)c->units;
     if (c->kind == PI_KIND_SET) return find_set(c, alpha, f, err);
     *f = (struct pi_finding){ .reference = c->units ? c->sum_r / n : NAN, .candidate = c->units ? c->sum_c / n : NAN };
-    f->mean = !c->units ? NAN : c->kind != PI_KIND_MEAN && c->e.clipped ? pi_evidence_mean(&c->e) : d_of(c, f->reference, f->candidate);
+    f->mean = !c->units ? NAN : d_of(c, f->reference, f->candidate);
+    if (c->units && c->kind != PI_KIND_MEAN && c->e.clipped) f->mean = pi_evidence_mean(&c->e);
     if (c->kind == PI_KIND_MEAN) {
         f->how = PI_HOW_BOOT_MEAN;
         pi_boot_mean_bounds(&c->m, alpha, &f->lower, &f->upper);

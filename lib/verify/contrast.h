@@ -26,7 +26,8 @@ int pi_contrast_open(const struct pi_allocator *a, struct pi_contrast *c, const 
                      const char *slice, int clustered, struct precinfer_error *err);
 void pi_contrast_close(const struct pi_allocator *a, struct pi_contrast *c);
 /* An independent copy of a contrast with evidence. */
-int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *from, struct pi_contrast *to, struct precinfer_error *err);
+int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *from, struct pi_contrast *to,
+                     struct precinfer_error *err);
 /* Makes the candidate's figure one that can be counted. One that is no number becomes the one that makes d the upper bound;
  * where d is unbounded that is an error, which names the sample. to_bounds: nor may d lie beyond the bounds, so that the mean
  * of a cluster is one of what was counted. 1 in *counted: the figure was changed. */

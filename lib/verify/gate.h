@@ -53,7 +53,8 @@ int pi_gate_add(precinfer_gate *g, const struct precinfer_judged *j, const unsig
 /* What a sample without an id is called: a hash of the reference's output, labels and target. */
 uint64_t pi_judged_id(const struct precinfer_judged *j, size_t i, size_t each);
 /* flips.c: one sample whose top-1 are there. label < 0: unknown. */
-int pi_gate_flip(precinfer_gate *g, const struct pi_sample *s, uint64_t id, uint64_t index, int64_t label, struct precinfer_error *err);
+int pi_gate_flip(precinfer_gate *g, const struct pi_sample *s, uint64_t id, uint64_t index, int64_t label,
+                 struct precinfer_error *err);
 /* Into a report: largest margins first; most frequent first. */
 int pi_gate_flips(const precinfer_gate *g, precinfer_report *r, struct precinfer_error *err);
 /* judge.c: fills contrasts, evidence, looks, seen, flips, confusions and the gate's verdict; the gate has had its look. */

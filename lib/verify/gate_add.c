@@ -4,14 +4,16 @@
 
 /* ------------------------------------------------------------------------------------------------ what came in */
 
-static int is_output(const struct precinfer_tensor *t, const char *which, size_t samples, size_t *each, struct precinfer_error *err)
+static int is_output(const struct precinfer_tensor *t, const char *which, size_t samples, size_t *each,
+                     struct precinfer_error *err)
 {
     size_t n = 1;
     if (!t->data) return pi_fail(err, PRECINFER_INVALID, "gate: the %s is missing", which);
     if (!precinfer_dtype_size(t->dtype) || t->device != PRECINFER_HOST || t->rank < 1 || t->rank > PRECINFER_MAX_RANK)
         return pi_fail(err, PRECINFER_INVALID, "gate: the %s is no array in memory", which);
     if (t->dims[0] < 0 || (uint64_t)t->dims[0] != samples)
-        return pi_fail(err, PRECINFER_INVALID, "gate: the %s has %lld rows for %zu samples", which, (long long)t->dims[0], samples);
+        return pi_fail(err, PRECINFER_INVALID, "gate: the %s has %lld rows for %zu samples", which, (long long)t->dims[0],
+                       samples);
     for (int d = 1; d < t->rank; d++)
         if (t->dims[d] < 0 || pi_mul_size(n, (size_t)t->dims[d], &n))
             return pi_fail(err, PRECINFER_INVALID, "gate: the %s has dimension %lld", which, (long long)t->dims[d]);
@@ -27,7 +29,8 @@ static int check_outputs(const struct precinfer_judged *j, size_t *each, struct 
     int same = j->reference.rank == j->candidate.rank;
     for (int d = 0; same && d < j->reference.rank; d++) same = j->reference.dims[d] == j->candidate.dims[d];
     if (same) return 0;
-    return pi_fail(err, PRECINFER_INVALID, "gate: reference and candidate differ in shape (%zu and %zu elements a sample)", *each, other);
+    return pi_fail(err, PRECINFER_INVALID, "gate: reference and candidate differ in shape (%zu and %zu elements a sample)",
+                   *each, other);
 }
 
 static int check_figure(const struct precinfer_judged *j, const struct pi_budget *b, struct precinfer_error *err)
@@ -49,9 +52,11 @@ static int check_budget(const struct pi_budget *b, const struct precinfer_judged
     const int loss = m == PRECINFER_LOG_LOSS || m == PRECINFER_PERPLEXITY, by_label = b->column == PI_BY_LABEL;
     if (pi_needs_outputs(m) && !each)
         return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the outputs of reference and candidate", b->text);
-    if ((pi_needs_labels(m) || by_label) && !j->labels) return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs labels", b->text);
+    if ((pi_needs_labels(m) || by_label) && !j->labels)
+        return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs labels", b->text);
     if (loss && each % nlabels)
-        return pi_fail(err, PRECINFER_INVALID, "budget '%s': %zu labels a sample do not divide %zu elements", b->text, nlabels, each);
+        return pi_fail(err, PRECINFER_INVALID, "budget '%s': %zu labels a sample do not divide %zu elements", b->text, nlabels,
+                       each);
     if ((by_label || (pi_needs_labels(m) && !loss)) && nlabels != 1)
         return pi_fail(err, PRECINFER_INVALID, "budget '%s' takes one label a sample, not %zu", b->text, nlabels);
     if (pi_needs_figure(m)) PI_TRY(check_figure(j, b, err));
@@ -120,7 +125,8 @@ static int slice_of(const struct pi_budget *b, const struct pi_sample *s, char t
     *in = 1;
     *slice = NULL;
     if (b->column == PI_BY_LABEL) {
-        if (s->labels[0] < 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->i, (long long)s->labels[0]);
+        if (s->labels[0] < 0)
+            return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->i, (long long)s->labels[0]);
         snprintf(text, 24, "%lld", (long long)s->labels[0]);
         *slice = text;
     } else if (b->column >= 0) {
@@ -195,8 +201,9 @@ static int admit(precinfer_gate *g, const struct precinfer_judged *j, size_t i, 
     g->fresh += !skip;
     if (p->cluster >= 0) {
         const char *name = j->columns[p->cluster][i];
-        if (!name) return pi_fail(err, PRECINFER_INVALID, "sample %zu: it has no value in column '%s', so its cluster is unknown", i,
-                                  p->columns[p->cluster]);
+        if (!name)
+            return pi_fail(err, PRECINFER_INVALID, "sample %zu: it has no value in column '%s', so its cluster is unknown", i,
+                           p->columns[p->cluster]);
         *cluster = pi_cluster_id(name);
     }
     if (skip) return 0;
@@ -217,7 +224,8 @@ static int note_cluster(precinfer_gate *g, uint64_t cluster, struct precinfer_er
     return pi_table_put(&g->ctx->alloc, &g->cluster_ids, cluster, g->cluster_seen.n - 1, err);
 }
 
-static int add_sample(precinfer_gate *g, const struct precinfer_judged *j, size_t i, size_t each, int skip, struct precinfer_error *err)
+static int add_sample(precinfer_gate *g, const struct precinfer_judged *j, size_t i, size_t each, int skip,
+                      struct precinfer_error *err)
 {
     uint64_t id, cluster;
     int judged;

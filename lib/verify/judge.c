@@ -16,7 +16,8 @@ static int end_text(struct pi_arena *arena, struct pi_bytes *t, const char **tex
     return status;
 }
 
-static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_how how, const char **text, struct precinfer_error *err)
+static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_how how, const char **text,
+                      struct precinfer_error *err)
 {
     static const char *const names[] = { "betting confidence sequence", "Clopper-Pearson", "score bound",
                                          "studentized Poisson bootstrap", "studentized Poisson bootstrap" };
@@ -113,7 +114,16 @@ static uint64_t samples_of(const precinfer_gate *g, size_t budget)
     return n;
 }
 
-static void decide(const precinfer_gate *g, const struct pi_contrast *c, const struct pi_finding *f, struct precinfer_contrast *out)
+/* Units of this contrast when its budget has the least number of samples, by its share of those so far. */
+static int64_t part_of_least(const precinfer_gate *g, const struct pi_contrast *c)
+{
+    const double least = (double)g->policy->rules.min_samples, all = (double)samples_of(g, c->index);
+    const double part = c->units ? least * ((double)c->units / all) : least;
+    return (int64_t)part + (part > (double)(int64_t)part);
+}
+
+static void decide(const precinfer_gate *g, const struct pi_contrast *c, const struct pi_finding *f,
+                   struct precinfer_contrast *out)
 {
     const struct precinfer_policy_rules *rules = &g->policy->rules;
     const int latency = c->budget->b.metric == PRECINFER_LATENCY;
@@ -126,8 +136,9 @@ static void decide(const precinfer_gate *g, const struct pi_contrast *c, const s
         out->needed = (int64_t)rules->n;
         out->lower = out->upper = NAN;
     } else if (samples_of(g, c->index) < rules->min_samples) {
+        const int64_t least = part_of_least(g, c);
         out->verdict = PRECINFER_UNDECIDED;
-        if (out->needed >= 0 && out->needed < (int64_t)rules->min_samples) out->needed = (int64_t)rules->min_samples;
+        if (out->needed >= 0 && out->needed < least) out->needed = least;
     }
     if (c->slice && c->samples < c->budget->b.min_samples) { out->verdict = PRECINFER_NO_LIMIT; out->needed = 0; }
 }
@@ -154,7 +165,8 @@ static int copied(precinfer_report *r, const char *s, const char **copy, struct 
     return !s || *copy ? 0 : pi_no_memory(err, strlen(s) + 1);
 }
 
-static int judge_contrast(const precinfer_gate *g, const struct pi_contrast *c, precinfer_report *r, double *p, struct precinfer_error *err)
+static int judge_contrast(const precinfer_gate *g, const struct pi_contrast *c, precinfer_report *r, double *p,
+                          struct precinfer_error *err)
 {
     struct precinfer_contrast *out = &r->contrasts[r->ncontrasts];
     struct pi_finding f;
@@ -248,7 +260,9 @@ static int64_t needed_samples(const precinfer_gate *g, const struct precinfer_co
 {
     const size_t n = g->policy->rules.n;
     if (c->needed <= 0 || !c->units || c->metric == PRECINFER_LATENCY || (n && g->judged < n)) return c->needed;
-    const double all = (double)c->needed * (double)samples_of(g, budget) / (double)c->units;
+    const double a_unit = (double)samples_of(g, budget) / (double)c->units, all = (double)c->needed * a_unit;
+    const double least = (double)g->policy->rules.min_samples;
+    if (all > least && all - a_unit < least) return (int64_t)least;     /* no more than rounding to whole units       */
     return all < 1e15 ? (int64_t)all + (all > (double)(int64_t)all) : -1;
 }
 /* A budget of which no slice could be judged is undecided: nothing was shown. */
@@ -275,7 +289,8 @@ static void combine(const precinfer_gate *g, precinfer_report *r, const int *bud
     r->gate_needed = samples ? samples : runs;
 }
 
-static int judge_all(const precinfer_gate *g, precinfer_report *r, int *order, int *budget_of, double *p, struct precinfer_error *err)
+static int judge_all(const precinfer_gate *g, precinfer_report *r, int *order, int *budget_of, double *p,
+                     struct precinfer_error *err)
 {
     for (size_t i = 0; i < g->n; i++) order[i] = (int)i;
     if (g->n) pi_sort_index(order, g->n, contrast_before, g);
@@ -314,10 +329,11 @@ static int check_overlap(const precinfer_gate *g, uint64_t data_hash, struct pre
 {
     if (g->total)
         for (size_t i = 0; i < g->past; i++)
-            if (g->looks.x[i] == data_hash) return pi_fail(err, PRECINFER_INVALID, "gate: this is the data of an earlier look again");
+            if (g->looks.x[i] == data_hash)
+                return pi_fail(err, PRECINFER_INVALID, "gate: this is the data of an earlier look again");
     if ((double)g->again <= g->policy->rules.max_overlap * (double)g->fresh) return 0;
-    return pi_fail(err, PRECINFER_INVALID, "gate: %zu of %zu samples were seen in an earlier look: add samples that are new", g->again,
-                   g->fresh);
+    return pi_fail(err, PRECINFER_INVALID, "gate: %zu of %zu samples were seen in an earlier look: add samples that are new",
+                   g->again, g->fresh);
 }
 
 static int copy_hashes(struct pi_arena *arena, const struct pi_u64s *from, const uint64_t *last, uint64_t **x, size_t *n,

@@ -80,7 +80,8 @@ struct pi_complaint pi_budget_complaint(const struct precinfer_budget *b)
     if (b->k < 0 || (b->k && b->metric != PRECINFER_TOPK))
         return (struct pi_complaint){ "k", 0, b->k < 0 ? "must be at least 1" : "only top-k has a k" };
     if (b->positive < 0 || (b->positive && !pi_budget_is_set(b)))
-        return (struct pi_complaint){ "positive", 0, b->positive < 0 ? "must be a class" : "only AUC and F1 have a positive class" };
+        return (struct pi_complaint){ "positive", 0, b->positive < 0 ? "must be a class"
+                                                                     : "only AUC and F1 have a positive class" };
     if (!finite(b->threshold) || (shares && !(b->threshold > 0)))
         return (struct pi_complaint){ "threshold", 0, "must be a finite number; of a latency above 0" };
     if (b->threshold != 0 && b->metric != PRECINFER_F1 && !shares)
@@ -185,7 +186,8 @@ static void put_metric(struct pi_bytes *t, const struct precinfer_budget *b)
     }
 }
 /* A name stands for metric and limit. What slices by another column is another budget. */
-static int put_budget(struct precinfer_policy *p, const struct precinfer_budget *b, const char **text, struct precinfer_error *err)
+static int put_budget(struct precinfer_policy *p, const struct precinfer_budget *b, const char **text,
+                      struct precinfer_error *err)
 {
     struct pi_bytes t = { .a = &p->ctx->alloc };
     if (b->name && !is_figure(b)) {

@@ -80,7 +80,7 @@ static int to_gate(struct verify *v, const struct precinfer_batch *b, const stru
 {
     if (!v->gate) return 0;
     const struct precinfer_judged j = { .samples = b->samples, .reference = *x, .candidate = *y, .labels = b->labels,
-                                        .target = b->target, .columns = b->columns, .ids = v->ids, .indexes = b->indexes };
+                                        .labels_per_sample = b->labels_per_sample, .target = b->target, .columns = b->columns, .ids = v->ids, .indexes = b->indexes };
     const unsigned saved = pi_fp_enter();
     const int status = pi_gate_add(v->gate, &j, v->skip, v->err);
     pi_fp_leave(saved);
@@ -113,7 +113,7 @@ static int answers(struct verify *v, const struct precinfer_batch *b)
         const size_t a = top1(&x, i, n / b->samples), c = top1(&y, i, n / b->samples);
         r->samples++;
         r->agreed += a == c;
-        if (!b->labels) continue;
+        if (!b->labels || b->labels_per_sample > 1) continue;
         const int ra = (int64_t)a == b->labels[i], rc = (int64_t)c == b->labels[i];
         r->labelled = 1;
         r->right_reference += (size_t)ra;
