@@ -412,10 +412,43 @@ START_TEST(every_allocation)
 }
 END_TEST
 
+/* Limits on what a gate counted are those of a verification without one. */
+START_TEST(limits)
+{
+    struct precinfer_error err = { 0 };
+    struct precinfer_verify_options o;
+    precinfer_report *r = by_hand(policy, 0, 0);
+    struct precinfer_report_info a, b;
+    for (int i = 0; i < 4; i++) {
+        precinfer_verify_defaults(&o);
+        if (i & 1) o.min_agreement = i > 1 ? 0.9999 : 0.9;
+        if (i & 2) o.max_drop_relative = 0.002;
+        struct feed *f = feed(0, 0);
+        precinfer_report *want = verify(int8, f, &o);
+        H_OK(precinfer_report_info(want, &a));
+        H_OK(precinfer_report_limits(r, &o, &b, &err));
+        h_expect(a.verdict == b.verdict && a.agreement_verdict == b.agreement_verdict && a.drop_verdict == b.drop_verdict
+                 && a.needed_samples == b.needed_samples && (a.drop_limit == b.drop_limit || (a.drop_limit != a.drop_limit
+                 && b.drop_limit != b.drop_limit)) && a.agreed == b.agreed && a.lost == b.lost && a.agreement_lower == b.agreement_lower,
+                 "limits %d: verdict %d and %d, needed %lld and %lld", i, (int)a.verdict, (int)b.verdict, (long long)a.needed_samples,
+                 (long long)b.needed_samples);
+        precinfer_report_free(want);
+        done(f);
+    }
+    h_expect(precinfer_report_limits(r, NULL, &b, &err) == PRECINFER_INVALID && precinfer_report_limits(NULL, &o, &b, &err) == PRECINFER_INVALID
+             && precinfer_report_limits(r, &o, NULL, &err) == PRECINFER_INVALID, "NULL");
+    o.size = sizeof o + 8;
+    h_expect(precinfer_report_limits(r, &o, &b, &err) == PRECINFER_INVALID && strstr(err.text, "size"), "size");
+    precinfer_report_free(r);
+    h_finish();
+}
+END_TEST
+
 Suite *pi_suite(void)
 {
     const struct { const char *name; const TTest *test; int loops; } tests[] = {
         { "with_a_policy", with_a_policy, 1 }, { "with_a_gate", with_a_gate, 1 }, { "calibrated_on", calibrated_on, 1 },
+            { "limits", limits, 1 },
             { "every_allocation", every_allocation, 4 } };
     Suite *suite = suite_create("api_gate");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
