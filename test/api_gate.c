@@ -204,6 +204,56 @@ START_TEST(with_a_policy)
 }
 END_TEST
 
+/* The host's own figure, from the outputs that precinfer_verify has: how large the label's output is. */
+static int of_label(void *user, const char *name, const struct precinfer_judged *j, size_t i, double *reference, double *candidate,
+                    struct precinfer_error *err)
+{
+    const size_t at = i * H_CLASSES + (size_t)j->labels[i];
+    (void)err;
+    if (!reference) { ++*(size_t *)user; return 0; }
+    ck_assert_str_eq(name, "of the label");
+    *reference = (double)((const float *)j->reference.data)[at];
+    *candidate = (double)((const float *)j->candidate.data)[at];
+    return 0;
+}
+static int of_all(void *user, const char *name, const unsigned char *weights, size_t samples, double *reference, double *candidate,
+                  struct precinfer_error *err)
+{
+    (void)user, (void)name, (void)weights, (void)err;
+    *reference = *candidate = (double)samples;
+    return 0;
+}
+START_TEST(figures)
+{
+    static const char json[] = "{\"precinfer_policy\": 1, \"budgets\": [{\"metric\": \"score\", \"name\": \"of the label\", "
+        "\"min_share\": 0.9}, {\"metric\": \"set\", \"name\": \"count\", \"max_drop\": 1}]}";
+    struct precinfer_error err = { 0 };
+    struct precinfer_verify_options o;
+    size_t told = 0;
+    const struct precinfer_figures_of of = { sizeof of, &told, of_label, of_all };
+    precinfer_report *r = NULL;
+    precinfer_verify_defaults(&o);
+    o.no_layers = 1;
+    o.gate = h_gate(ctx, json);
+    struct feed *f = feed(0, 0);
+    h_expect(precinfer_verify(int8, graph, next, f, &o, &r, &err) == PRECINFER_INVALID && strstr(err.text, "of the label"),
+             "no host: %s", err.text);
+    precinfer_gate_free(o.gate);
+    done(f);
+    o.gate = h_gate(ctx, json);
+    H_OK(precinfer_gate_figures(o.gate, &of, &err));
+    f = feed(0, 0);
+    r = verify(int8, f, &o);
+    h_expect(told == MOST && h_contrast(r, 0).samples == MOST && h_contrast(r, 0).verdict == PRECINFER_PASS
+             && h_contrast(r, 1).reference == MOST && h_contrast(r, 1).verdict == PRECINFER_PASS, "told of %zu samples; %s", told,
+             h_contrast(r, 0).method);
+    precinfer_report_free(r);
+    precinfer_gate_free(o.gate);
+    done(f);
+    h_finish();
+}
+END_TEST
+
 /* A gate of one's own: two halves, gone on from, are the whole. */
 START_TEST(with_a_gate)
 {
@@ -448,7 +498,7 @@ Suite *pi_suite(void)
 {
     const struct { const char *name; const TTest *test; int loops; } tests[] = {
         { "with_a_policy", with_a_policy, 1 }, { "with_a_gate", with_a_gate, 1 }, { "calibrated_on", calibrated_on, 1 },
-            { "limits", limits, 1 },
+            { "limits", limits, 1 }, { "figures", figures, 1 },
             { "every_allocation", every_allocation, 4 } };
     Suite *suite = suite_create("api_gate");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
