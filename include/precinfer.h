@@ -494,8 +494,10 @@ enum precinfer_metric {
     PRECINFER_F1,               /* likewise                                                                      */
     PRECINFER_SCORE,            /* a figure per sample that the host or a file supplies, higher is better         */
     PRECINFER_ERROR,            /* the same, lower is better                                                     */
-    PRECINFER_LATENCY           /* share of runs within `threshold` ns: MIN v. MAX_RATIO v: the median run is at most v times
+    PRECINFER_LATENCY,          /* share of runs within `threshold` ns: MIN v. MAX_RATIO v: the median run is at most v times
                                  * as long as the reference's beside it (d = 1{t_c > v t_r} - 1/2)               */
+    PRECINFER_SET               /* a figure of a set that the host computes (mAP, a rank correlation), higher is better: see
+                                 * precinfer_gate_figures; MAX_DROP, MIN_SHARE                                   */
 };
 enum precinfer_limit { PRECINFER_MAX_DROP, PRECINFER_MIN_SHARE, PRECINFER_MAX_RATIO, PRECINFER_MIN };
 struct precinfer_budget {
@@ -571,6 +573,23 @@ PRECINFER_API enum precinfer_status precinfer_gate_new(precinfer_context *contex
                                                        precinfer_gate **gate, struct precinfer_error *err);
 PRECINFER_API enum precinfer_status precinfer_gate_add(precinfer_gate *gate, const struct precinfer_judged *judged,
                                                        struct precinfer_error *err);
+/* Figures that the host computes. sample: the figure `name` of one sample that is to be judged, for each SCORE and ERROR budget
+ * whose figure is not in judged->figures; and for the figure of each SET budget, once, with reference and candidate NULL: take
+ * note of it. set: the figure `name` of all samples that were judged, in that order, where sample i counts weights[i] times (0:
+ * not in this slice); NAN where it is undefined. It is called once with weights of 0 and 1, and PRECINFER_REPLICATES times for
+ * the bootstrap, for each look and slice. A nonzero return is a precinfer_status and ends the call (fill *err). Comes before the
+ * first sample. */
+enum { PRECINFER_REPLICATES = 1000 };
+struct precinfer_figures_of {
+    size_t size;
+    void *user;
+    int (*sample)(void *user, const char *name, const struct precinfer_judged *judged, size_t i, double *reference,
+                  double *candidate, struct precinfer_error *err);
+    int (*set)(void *user, const char *name, const unsigned char *weights, size_t samples, double *reference, double *candidate,
+               struct precinfer_error *err);
+};
+PRECINFER_API enum precinfer_status precinfer_gate_figures(precinfer_gate *gate, const struct precinfer_figures_of *figures,
+                                                           struct precinfer_error *err);
 /* Interleaved runs: reference_ns[i] and candidate_ns[i] were measured side by side. reference_ns may be NULL. */
 PRECINFER_API enum precinfer_status precinfer_gate_latency(precinfer_gate *gate, const double *reference_ns,
                                                            const double *candidate_ns, size_t n, struct precinfer_error *err);

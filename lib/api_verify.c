@@ -2,7 +2,8 @@
 #include "format/map.h"
 #include "format/policy_text.h"
 
-static int from_text(precinfer_context *ctx, const void *json, size_t size, precinfer_policy **policy, struct precinfer_error *err)
+static int from_text(precinfer_context *ctx, const void *json, size_t size, precinfer_policy **policy,
+                     struct precinfer_error *err)
 {
 #if PI_WITH_ONNX
     const unsigned saved = pi_fp_enter();

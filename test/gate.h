@@ -55,7 +55,7 @@ struct h_samples {
     int64_t labels[H_MOST];
     uint64_t ids[H_MOST], indexes[H_MOST];
     double score_r[H_MOST], score_c[H_MOST];
-    char users[H_MOST][8];
+    char users[H_MOST][16];
     const char *user[H_MOST], *region[H_MOST];
     int top_r[H_MOST], top_c[H_MOST];
 };

@@ -1,4 +1,5 @@
 /* The diff: every figure beside a straight computation in double; own beside inherited error. */
+#include "../lib/verify/layer_error.h"
 #include "diffs.h"
 
 /* ------------------------------------------------------------------------------------------------ figures */
@@ -96,6 +97,28 @@ START_TEST(figures)
     precinfer_diff_free(d);
     precinfer_context_free(ctx);
     h_expect(host.live == 0, "%ld blocks stayed", (long)host.live);
+}
+END_TEST
+
+/* The same codes with another scale are other bytes: a plan means them otherwise. */
+START_TEST(codes)
+{
+    uint8_t q[] = { 0, 1, 7, 255 }, other[] = { 0, 1, 7, 254 };
+    struct pi_tensor a = { .data = q, .type = PI_U8, .quantized = 1, .rank = 1, .dims = { 4 }, .stride = { 1 }, .scale = 0.5f,
+                           .zp = 1 };
+    struct pi_tensor b[4] = { a, a, a, a };
+    b[1].scale = 0.25f;
+    b[2].zp = 2;
+    b[3].data = other;
+    for (int i = 0; i < 4; i++) {
+        struct pi_layer_sums s = { 0 };
+        pi_error_bytes(&s, (struct pi_span){ &a, 0 }, (struct pi_span){ &b[i], 0 }, 4);
+        h_expect(s.bytes == 4 && s.differ == (i == 0 ? 0 : i == 3 ? 1 : 4), "%d: %d differ", i, (int)s.differ);
+        pi_error_add(&s, (struct pi_span){ &a, 0 }, (struct pi_span){ &b[i], 0 }, 4);
+        h_expect(s.low == 1 && s.high == (i < 3) && s.quantized == 4 && s.max_abs == (i == 0 ? 0 : i == 1 ? 63.5 : 0.5),
+                 "%d: %g", i,
+                 s.max_abs);
+    }
 }
 END_TEST
 
@@ -215,6 +238,16 @@ START_TEST(own)
     h_expect(near(l[1].mean_steps * l[1].step, l[1].mean_abs, 1e-12) && l[1].saturated_low > 0.2, "steps and saturation");
     h_expect(precinfer_diff_rank(d, 3) == SIZE_MAX, "a fourth of three");
     precinfer_diff_free(d);
+    /* Beside the healthy plan: x is the same, r is the first that differs, y differs too. */
+    precinfer_plan *healthy = lowered(&n, 0);
+    struct precinfer_diff_info info;
+    d = diff(ctx, of_plan(p), of_plan(healthy), next, &n, NULL);
+    precinfer_diff_info(d, &info);
+    h_expect(info.with_bytes == 3 && info.first_different == (_i ? 1 : -1), "the first that differs is %d",
+             (int)info.first_different);
+    h_expect(layer_of(d, "x", 1).bytes == 1 && layer_of(d, "r", 1).bytes == !_i && layer_of(d, "y", 0).bytes == !_i, "bytes");
+    precinfer_diff_free(d);
+    precinfer_plan_free(healthy);
     precinfer_plan_free(p);
     precinfer_stats_free(stats);
     precinfer_graph_free(n.g);
@@ -396,5 +429,6 @@ START_TEST(arguments)
 }
 END_TEST
 
-D_SUITE("verify_diff", { "figures", figures, 1, 10 }, { "own and inherited", own, 2, 10 }, { "groups", groups, 1, 10 },
+D_SUITE("verify_diff", { "figures", figures, 1, 10 }, { "codes", codes, 1, 10 }, { "own and inherited", own, 2, 10 },
+        { "groups", groups, 1, 10 },
         { "a network", network, 1, 30 }, { "arguments", arguments, 1, 10 })

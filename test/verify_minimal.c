@@ -16,7 +16,24 @@ static int attempt(void *user, const uint8_t *in, int *passes, struct precinfer_
     return m->stop && !--m->stop ? PRECINFER_CANCELLED : 0;
 }
 
-/* Costs that add up, weights that are off by up to a half: the smallest set there is, which is known from the sorted costs. */
+/* Literally: with any one item less it does not pass. */
+static int is_minimal(struct made *m, uint8_t *best)
+{
+    int passes, less = 0;
+    m->stop = 0;
+    attempt(m, best, &passes, NULL);
+    for (size_t i = 0; passes && i < m->n; i++) {
+        if (!best[i]) continue;
+        best[i] = 0;
+        attempt(m, best, &less, NULL);
+        best[i] = 1;
+        if (less) return 0;
+    }
+    return passes;
+}
+
+/* Costs that add up. Weights that are off by up to a half: the smallest set there is, which is known from the sorted costs.
+ * Weights that mean nothing, and few attempts: still a set of which no item can go. */
 START_TEST(search)
 {
     struct h_host host = { .threads = 1 };
@@ -45,7 +62,11 @@ START_TEST(search)
         ck_assert(!pi_subset_search(ctx, &s, NULL));
         for (size_t i = 0; i < m.n; i++) got += best[i];
         worse += got != want;
-        h_expect(s.met && s.minimal, "net %d: not met, or not minimal", k);
+        h_expect(s.met && s.minimal && is_minimal(&m, best), "net %d: not met, or not minimal", k);
+        for (size_t i = 0; i < m.n; i++) weight[i] = (double)h_below(1000);
+        s.most = 1 + h_below(10);
+        ck_assert(!pi_subset_search(ctx, &s, NULL));
+        h_expect(s.met && s.minimal && is_minimal(&m, best), "net %d: not minimal by useless weights", k);
         /* Stopped at any time: what there is, or nothing, but never a set that does not pass. */
         m.stop = 1 + (long)h_below(20);
         s.met = 0;

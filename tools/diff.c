@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include "diff.h"
 
-enum { CALIBRATE_ON = 256, BATCH = 8 };
+enum { CALIBRATE_ON = 256, BATCH = 4 };
 
 /* ------------------------------------------------------------------------------------------------ the two sides */
 

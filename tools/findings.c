@@ -145,12 +145,32 @@ static int flags_alone(const struct findings *f, char *why, size_t room)
     return EXIT_FAILED;
 }
 
-/* The worst: a slice that Holm blames before others; of what is undecided the one that needs most, or cannot be decided. */
+/* The worst: all samples before a slice, a slice that Holm blames before others; of what is undecided the one that needs most,
+ * or cannot be decided. */
 static int worse(const struct precinfer_contrast *a, const struct precinfer_contrast *b)
 {
+    if (a->verdict != PRECINFER_UNDECIDED && !a->by != !b->by) return !a->by;
     if (a->verdict != PRECINFER_UNDECIDED) return a->blamed > b->blamed;
     if (a->needed < 0 || b->needed < 0) return a->needed < 0 && b->needed >= 0;
     return a->needed > b->needed;
+}
+
+/* Slices that are to blame, beside the contrast that was named. */
+static void add_blamed(const struct findings *f, const struct precinfer_contrast *named, char *why, size_t room)
+{
+    enum { NAMED_SLICES = 4 };
+    struct precinfer_contrast c;
+    size_t n = 0;
+    char slice[200];
+    for (size_t i = 0; i < contrast_count(f); i++) {
+        contrast_at(f, i, &c);
+        if (!c.blamed || (named->by && c.budget == named->budget && c.slice == named->slice)) continue;
+        const size_t at = strlen(why);
+        if (n++ < NAMED_SLICES) snprintf(why + at, room - at, "%s%s", n > 1 ? ", " : "; to blame besides: ", slice_text(&c,
+            slice, sizeof slice));
+    }
+    const size_t at = strlen(why);
+    if (n > NAMED_SLICES) snprintf(why + at, room - at, " and %zu more", n - NAMED_SLICES);
 }
 
 int explain_verdict(const struct findings *f, char *why, size_t room)
@@ -179,10 +199,10 @@ int explain_verdict(const struct findings *f, char *why, size_t room)
         return code;
     }
     contrast_why(f, &worst, why, room);
-    const char *more = hits > 1 ? " more like it" : "";
-    if (code == EXIT_UNDECIDED && worst.by && f->r.needed_samples > 0)      /* a slice is a share of the samples */
+    if (code == EXIT_FAILED) { add_blamed(f, &worst, why, room); return code; }
+    if (worst.by && f->r.needed_samples > 0)        /* a slice is a share of the samples */
         snprintf(rest, sizeof rest, " (%lld samples in all)", (long long)f->r.needed_samples);
-    if (hits > 1) snprintf(rest + strlen(rest), sizeof rest - strlen(rest), "; %zu%s", hits - 1, more);
+    if (hits > 1) snprintf(rest + strlen(rest), sizeof rest - strlen(rest), "; %zu more like it", hits - 1);
     const size_t n = strlen(why);
     snprintf(why + n, room - n, "%s", rest);
     return code;

@@ -42,7 +42,8 @@ static const char style[] =
     ".ends{display:flex;justify-content:space-between;font-size:13px;color:var(--soft)}\n"
     "details{margin-top:8px}summary{cursor:pointer;color:var(--soft)}code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,"
     "Consolas,monospace;overflow-wrap:anywhere}\n"
-    "@media(max-width:720px){.row{grid-template-columns:minmax(0,1fr) minmax(0,112px)}.mark{text-align:right}.row>:nth-child(2){grid-column:1/-1;order:3}.row>:nth-child(3)"
+    "@media(max-width:720px){.row{grid-template-columns:minmax(0,1fr) minmax(0,112px)}"
+    ".mark{text-align:right}.row>:nth-child(2){grid-column:1/-1;order:3}.row>:nth-child(3)"
     "{grid-column:1/-1;order:4}.row>.full{order:5}.name{max-width:150px}th,td{padding:5px 8px}}\n"
     "@media print{.row,.card,.tile{break-inside:avoid}}\n";
 
@@ -506,7 +507,7 @@ static void foot(struct text *t, const struct findings *f)
     text_add(t, "<h2>What was compared</h2>\n<div class=\"scroll\"><table>\n");
     tag(t, "<tr><td class=\"l\">candidate</td><td class=\"l\"><code>", f->candidate, "</code></td></tr>\n");
     tag(t, "<tr><td class=\"l\">reference</td><td class=\"l\"><code>", f->reference, "</code></td></tr>\n");
-    if (f->judged) tag(t, "<tr><td class=\"l\">judged output</td><td class=\"l\"><code>", f->judged, "</code></td></tr>\n");
+    if (f->judged && *f->judged) tag(t, "<tr><td class=\"l\">judged output</td><td class=\"l\"><code>", f->judged, "</code></td></tr>\n");
     if (f->plan) {
         hash_row(t, "model", f->p.model_hash);
         hash_row(t, "recipe", f->p.recipe_hash);

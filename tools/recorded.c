@@ -389,13 +389,21 @@ static int look(struct recording *r)
 
 /* ------------------------------------------------------------------------------------------------ saying */
 
+/* The array of a .npy file has no name. */
+static const char *shown(const char *name, char s[300])
+{
+    snprintf(s, 300, "'%s'", name);
+    return *name ? s : "the array";
+}
+
 static int say(const struct recording *r)
 {
     const struct findings *f = &r->f;
+    char name[2][300];
     FILE *out = text_out(r->o);
     char h[17];
     fprintf(out, "%s against %s, both recorded\n", f->candidate, f->reference);
-    if (f->judged) fprintf(out, "judged: '%s' against '%s'; ", r->side[1].name, r->side[0].name);
+    if (f->judged) fprintf(out, "judged: %s against %s; ", shown(r->side[1].name, name[0]), shown(r->side[0].name, name[1]));
     fprintf(out, "data %s\n", hash_text(f->r.data_hash, h));
     say_answers(out, f);
     say_contrasts(out, f);
@@ -472,8 +480,8 @@ static int judge(struct recording *r)
     if (!code && has_drop_limit(o) && !r->labels.classes)
         code = fail(EXIT_USAGE, "labels missing", "--max-drop", "a drop in accuracy needs --labels, or a key 'label'");
     if (code) return code;
-    r->f.judged = r->side[0].name;
-    r->f.one_number = !r->f.judged || elements_of(&r->side[0].judged) == r->rows;
+    r->f.judged = r->side[0].name && *r->side[0].name ? r->side[0].name : r->side[1].name;
+    r->f.one_number = !r->side[0].judged.data || elements_of(&r->side[0].judged) == r->rows;
     code = add_all(r);
     if (!code) code = look(r);
     if (!code) code = say(r);

@@ -41,7 +41,8 @@ static int get_count(const json_t *object, const struct place *at, const char *k
     char what[96];
     if (!value) return 0;
     snprintf(what, sizeof what, "must be an integer in %lld to %lld", (long long)least, (long long)most);
-    if (!json_is_integer(value) || json_integer_value(value) < least || json_integer_value(value) > most) return bad(at, key, what);
+    if (!json_is_integer(value) || json_integer_value(value) < least || json_integer_value(value) > most)
+        return bad(at, key, what);
     *x = json_integer_value(value);
     return 0;
 }
@@ -63,10 +64,10 @@ static const struct metric { const char *name; enum precinfer_metric metric; uns
     { "mae", PRECINFER_MAE, BOUNDS }, { "rmse", PRECINFER_RMSE, BOUNDS },
     { "relative_mae", PRECINFER_RELATIVE_MAE, BOUNDS }, { "cosine", PRECINFER_COSINE, 0 },
     { "auc", PRECINFER_AUC, POSITIVE }, { "f1", PRECINFER_F1, POSITIVE | THRESHOLD }, { "score", PRECINFER_SCORE, BOUNDS },
-    { "error", PRECINFER_ERROR, BOUNDS } };
+    { "error", PRECINFER_ERROR, BOUNDS }, { "set", PRECINFER_SET, 0 } };
 enum { METRICS = sizeof metrics / sizeof *metrics };
-static const char known_metrics[] = "must be top1, topk, agreement, log_loss, perplexity, mae, rmse, relative_mae, cosine, auc, f1, "
-    "score or error";
+static const char known_metrics[] =
+    "must be top1, topk, agreement, log_loss, perplexity, mae, rmse, relative_mae, cosine, auc, f1, score, error or set";
 
 /* Which key stands for which limit: of a score a drop, of an error an increase. */
 static const struct { const char *key; enum precinfer_limit limit; int scores, errors; } limits[] = {
@@ -226,7 +227,8 @@ static int read_budget(json_t *object, const struct place *at, int slices, int p
     PI_TRY(get_count(object, at, "k", 1, 1000000, &k));
     if (m->keys & K && !k) return bad(at, "k", "missing");
     PI_TRY(get_count(object, at, "positive", 0, INT32_MAX, &positive));
-    if (m->keys & POSITIVE && !json_object_get(object, "positive")) return bad(at, "positive", "missing: the class that is looked for");
+    if (m->keys & POSITIVE && !json_object_get(object, "positive"))
+        return bad(at, "positive", "missing: the class that is looked for");
     if (m->keys & THRESHOLD) b.threshold = probabilities ? 0.5 : 0;
     PI_TRY(get_number(object, at, "threshold", &b.threshold));
     PI_TRY(read_bounds(object, at, &b));
@@ -260,14 +262,16 @@ static int read_budgets(const json_t *root, const struct policy_reader *r, const
 static int read_preset(const json_t *value, const struct place *at)
 {
     char names[256] = "";
-    if (!json_is_string(value)) return pi_fail(at->r->err, PRECINFER_MALFORMED, "%s: must be a name, or an array of names", at->path);
+    if (!json_is_string(value))
+        return pi_fail(at->r->err, PRECINFER_MALFORMED, "%s: must be a name, or an array of names", at->path);
     const struct pi_preset *p;
     for (size_t i = 0; (p = pi_preset(i)); i++) {
         if (!strcmp(p->name, json_string_value(value))) return add(at, &p->budget);
         const size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", p->name);
     }
-    return pi_fail(at->r->err, PRECINFER_MALFORMED, "%s: there is no '%s'; there are %s", at->path, json_string_value(value), names);
+    return pi_fail(at->r->err, PRECINFER_MALFORMED, "%s: there is no '%s'; there are %s", at->path, json_string_value(value),
+                   names);
 }
 static int read_presets(const json_t *root, const struct policy_reader *r)
 {
@@ -335,12 +339,14 @@ static int read_rules(json_t *root, const struct policy_reader *r, int *probabil
     const char *outputs = "logits";
     int64_t n = 0;
     PI_TRY(get_number(root, &top, "confidence", &rules.confidence));
-    if (json_object_get(root, "confidence") && rules.confidence == 0) return bad(&top, "confidence", "must be at least 0.5 and below 1");
+    if (json_object_get(root, "confidence") && rules.confidence == 0)
+        return bad(&top, "confidence", "must be at least 0.5 and below 1");
     PI_TRY(get_count(root, &top, "n", 1, INT32_MAX, &n));
     PI_TRY(get_string(root, &top, "judge", &rules.judge));
     PI_TRY(get_string(root, &top, "cluster", &rules.cluster));
     PI_TRY(get_string(root, &top, "outputs", &outputs));
-    if (strcmp(outputs, "logits") && strcmp(outputs, "probabilities")) return bad(&top, "outputs", "must be logits or probabilities");
+    if (strcmp(outputs, "logits") && strcmp(outputs, "probabilities"))
+        return bad(&top, "outputs", "must be logits or probabilities");
     *probabilities = rules.probabilities = !strcmp(outputs, "probabilities");
     PI_TRY(read_samples(root, r, &rules));
     rules.n = (size_t)n;
@@ -379,7 +385,8 @@ static int read_all(json_t *root, const struct policy_reader *r)
     return r->p->n ? 0 : bad(&top, "budgets", "there is none, nor a preset, slices or latency: this policy asks for nothing");
 }
 
-int pi_policy_from_text(precinfer_context *ctx, const void *text, size_t size, precinfer_policy **policy, struct precinfer_error *err)
+int pi_policy_from_text(precinfer_context *ctx, const void *text, size_t size, precinfer_policy **policy,
+                        struct precinfer_error *err)
 {
     json_error_t e;
     struct precinfer_error own = { 0 };     /* prefixes need the text, the caller may not */

@@ -57,7 +57,7 @@ static double number(uint64_t u)
     memcpy(&x, &u, 8);
     return x;
 }
-static void sort(double *t)
+void pi_boot_sort(double *t)
 {
     uint64_t u[PI_REPLICATES];
     for (size_t i = 0; i < PI_REPLICATES; i++) u[i] = ordered(t[i]);
@@ -76,7 +76,7 @@ static void bounds(struct studentized *s, double alpha, double *lower, double *u
         *lower = *upper = s->estimate;
         return;
     }
-    sort(s->t);
+    pi_boot_sort(s->t);
     if (k < 1 || k > PI_REPLICATES) return;
     *upper = s->estimate - s->t[k - 1] * s->se;
     *lower = s->estimate - s->t[PI_REPLICATES - k] * s->se;
@@ -120,6 +120,7 @@ void pi_boot_mean_merge(struct pi_boot_mean *into, const struct pi_boot_mean *fr
     into->w += from->w;
     into->x += from->x;
     into->xx += from->xx;
+    into->differ += from->differ;
 }
 
 static double mean_error(double w, double x, double xx)        /* standard error of the mean                           */
@@ -129,7 +130,7 @@ static double mean_error(double w, double x, double xx)        /* standard error
 }
 static int mean_ready(const struct pi_boot_mean *b, struct studentized *s)
 {
-    if (b->w < PI_BOOT_LEAST) return 0;
+    if (b->w < PI_BOOT_LEAST || (b->differ && b->differ < PI_BOOT_DIFFER)) return 0;
     s->estimate = b->x / b->w;
     s->se = mean_error(b->w, b->x, b->xx);
     for (size_t r = 0; r < PI_REPLICATES; r++) {

@@ -6,7 +6,10 @@
 #include "power.h"
 #include "score.h"
 
-static double d_of(const struct pi_contrast *c, double r, double figure) { return pi_contrast_d(&c->budget->b, c->value, r, figure); }
+static double d_of(const struct pi_contrast *c, double r, double figure)
+{
+    return pi_contrast_d(&c->budget->b, c->value, r, figure);
+}
 
 /* ------------------------------------------------------------------------------------------------ gathering */
 
@@ -21,7 +24,7 @@ static size_t values(const struct pi_contrast *c, double v[4])
 
 static enum pi_kind kind_of(const struct precinfer_budget *b)
 {
-    if (pi_budget_is_set(b)) return PI_KIND_SET;
+    if (pi_budget_is_set(b)) return b->metric == PRECINFER_SET ? PI_KIND_HOST : PI_KIND_SET;
     if (b->metric == PRECINFER_AGREEMENT || b->metric == PRECINFER_LATENCY) return PI_KIND_PROPORTION;
     if (b->metric == PRECINFER_TOPK) return PI_KIND_PAIRED;
     return pi_budget_bounded(b) ? PI_KIND_BOUNDED : PI_KIND_MEAN;
@@ -47,6 +50,7 @@ int pi_contrast_open(const struct pi_allocator *a, struct pi_contrast *c, const 
     *c = (struct pi_contrast){ .budget = budget, .index = index, .slice = slice, .value = pi_budget_value(&budget->b, slice),
                                .kind = kind_of(&budget->b) };
     if (c->kind == PI_KIND_MEAN) return pi_boot_mean_new(a, &c->m, err);
+    if (c->kind == PI_KIND_HOST) return 0;
     if (c->kind == PI_KIND_SET)
         return pi_boot_set_new(a, budget->b.metric == PRECINFER_F1 ? PI_SET_F1 : PI_SET_AUC, &c->set, err);
     const int status = open_evidence(a, c, clustered, err);
@@ -56,12 +60,14 @@ int pi_contrast_open(const struct pi_allocator *a, struct pi_contrast *c, const 
 void pi_contrast_close(const struct pi_allocator *a, struct pi_contrast *c)
 {
     if (c->kind == PI_KIND_MEAN) pi_boot_mean_free(a, &c->m);
+    else if (c->kind == PI_KIND_HOST) pi_boot_host_free(a, &c->of_host);
     else if (c->kind == PI_KIND_SET) { if (c->set) pi_boot_set_free(c->set); }
     else pi_evidence_free(a, &c->e);
     *c = (struct pi_contrast){ 0 };
 }
 
-int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *from, struct pi_contrast *to, struct precinfer_error *err)
+int pi_contrast_copy(const struct pi_allocator *a, const struct pi_contrast *from, struct pi_contrast *to,
+                     struct precinfer_error *err)
 {
     struct precinfer_atom *atoms = pi_malloc(a, (from->e.n + 1) * sizeof *atoms);
     if (!atoms) return pi_no_memory(err, from->e.n * sizeof *atoms);
@@ -84,8 +90,8 @@ int pi_contrast_figure(const struct pi_contrast *c, size_t sample, double r, int
     const double d = d_of(c, r, *figure);
     *counted = bad || !(d - d == 0);
     if (*counted && c->kind == PI_KIND_MEAN)
-        return pi_fail(err, PRECINFER_INVALID, "sample %zu: the candidate gave no finite number for budget '%s': declare bounds, so that "
-                       "such a sample can be counted as the worst", sample, c->budget->text);
+        return pi_fail(err, PRECINFER_INVALID, "sample %zu: the candidate gave no finite number for budget '%s': declare "
+                       "bounds, so that such a sample can be counted as the worst", sample, c->budget->text);
     if (*counted || (to_bounds && c->kind == PI_KIND_BOUNDED && d > c->e.high)) *figure = solve(c, r, c->e.high);
     else if (to_bounds && c->kind == PI_KIND_BOUNDED && d < c->e.low) *figure = solve(c, r, c->e.low);
     else return 0;
@@ -99,6 +105,7 @@ int pi_contrast_add(const struct pi_allocator *a, struct pi_contrast *c, uint64_
     double d = d_of(c, r, figure);
     if (c->kind == PI_KIND_MEAN) {
         pi_boot_mean_add(&c->m, id, d);
+        c->m.differ += r != figure;
     } else {
         const double rounding = 1e-12 * (c->e.high - c->e.low);
         if (worst || (d > c->e.high && d <= c->e.high + rounding)) d = c->e.high;
@@ -165,36 +172,50 @@ static int64_t needed_proportion(const struct pi_contrast *c, enum pi_bound_meth
     return pi_needed_proportion(method, 1 - bad, c->e.high, alpha);
 }
 
+/* By the spread seen, but not before enough samples differ. */
+static int64_t needed_mean(const struct pi_contrast *c, double alpha, const struct pi_finding *f)
+{
+    const double mean = c->m.x / c->m.w, variance = c->m.xx / c->m.w - mean * mean;
+    const int64_t n = pi_needed_normal(variance > 0 ? sqrt(variance) : 0, mean_unharmed(c, f), alpha);
+    if (!c->m.differ || c->m.differ >= PI_BOOT_DIFFER) return n;
+    const int64_t differ = (int64_t)((double)c->units / (double)c->m.differ * PI_BOOT_DIFFER) + 1;
+    return n < 0 || n > differ ? n : differ;
+}
+
+static int64_t needed_set(const struct pi_contrast *c, double alpha, const struct pi_finding *f)
+{
+    if (f->mean != f->mean) return (int64_t)c->units + 1;           /* a class is missing                             */
+    return pi_needed_normal(f->sd * sqrt((double)c->units), d_of(c, f->reference, f->reference), alpha);
+}
+
 /* c->e.high is the limit on the share that is fine: d = limit - 1{fine}. */
-static int64_t needed(const struct pi_contrast *c, const struct precinfer_policy_rules *rules, const struct pi_finding *f)
+int64_t pi_contrast_needed(const struct pi_contrast *c, const struct precinfer_policy_rules *rules, const struct pi_finding *f)
 {
     const double alpha = 1 - rules->confidence;
-    if (c->units && !(f->mean < 0)) return -1;
+    if (f->mean >= 0) return -1;
     switch (c->kind) {
     case PI_KIND_PROPORTION: return needed_proportion(c, rules->n ? PI_CLOPPER_PEARSON : PI_BETTING, alpha);
     case PI_KIND_PAIRED: return needed_paired(c, rules->n ? PI_SCORE : PI_BETTING, alpha, f);
+    case PI_KIND_SET: case PI_KIND_HOST: return needed_set(c, alpha, f);
     case PI_KIND_BOUNDED:
         if (c->units) return pi_needed_shifted(&c->e, mean_unharmed(c, f), alpha);
         break;
     case PI_KIND_MEAN:
-        if (c->units > 1) {
-            const double mean = c->m.x / c->m.w, variance = c->m.xx / c->m.w - mean * mean;
-            return pi_needed_normal(variance > 0 ? sqrt(variance) : 0, mean_unharmed(c, f), alpha);
-        }
+        if (c->units > 1) return needed_mean(c, alpha, f);
         break;
-    case PI_KIND_SET: break;
     }
-    return c->units < 2 ? 2 : (int64_t)c->units + 1;
+    return (int64_t)c->units + 1;
 }
 
 static int find_set(const struct pi_contrast *c, double alpha, struct pi_finding *f, struct precinfer_error *err)
 {
     const int share = c->budget->b.limit == PRECINFER_MIN_SHARE;
+    const double a = share ? c->value : 1, b = share ? 0 : c->value;
     struct pi_set_result r;
-    PI_TRY(pi_boot_set_result(c->set, share ? c->value : 1, share ? 0 : c->value, alpha, &r, err));
-    *f = (struct pi_finding){ PI_HOW_BOOT_SET, r.estimate, r.lower, r.upper, r.p_below, r.reference, r.candidate, 0 };
-    if (!(r.estimate < 0)) f->needed = r.estimate == r.estimate ? -1 : (int64_t)c->units + 1;
-    else f->needed = pi_needed_normal(r.sd * sqrt((double)c->units), d_of(c, r.reference, r.reference), alpha);
+    if (c->kind == PI_KIND_HOST) PI_TRY(pi_boot_host_result(&c->of_host, c->host, c->budget->b.name, a, b, alpha, &r, err));
+    else PI_TRY(pi_boot_set_result(c->set, a, b, alpha, &r, err));
+    *f = (struct pi_finding){ c->kind == PI_KIND_HOST ? PI_HOW_BOOT_HOST : PI_HOW_BOOT_SET, r.estimate, r.lower, r.upper, r.p_below,
+                              r.reference, r.candidate, r.sd };
     return 0;
 }
 
@@ -202,9 +223,10 @@ int pi_contrast_find(const struct pi_contrast *c, const struct precinfer_policy_
                      struct precinfer_error *err)
 {
     const double alpha = 1 - rules->confidence, n = (double)c->units;
-    if (c->kind == PI_KIND_SET) return find_set(c, alpha, f, err);
+    if (c->kind >= PI_KIND_SET) return find_set(c, alpha, f, err);
     *f = (struct pi_finding){ .reference = c->units ? c->sum_r / n : NAN, .candidate = c->units ? c->sum_c / n : NAN };
-    f->mean = !c->units ? NAN : c->kind != PI_KIND_MEAN && c->e.clipped ? pi_evidence_mean(&c->e) : d_of(c, f->reference, f->candidate);
+    f->mean = !c->units ? NAN : d_of(c, f->reference, f->candidate);
+    if (c->units && c->kind != PI_KIND_MEAN && c->e.clipped) f->mean = pi_evidence_mean(&c->e);
     if (c->kind == PI_KIND_MEAN) {
         f->how = PI_HOW_BOOT_MEAN;
         pi_boot_mean_bounds(&c->m, alpha, &f->lower, &f->upper);
@@ -216,6 +238,5 @@ int pi_contrast_find(const struct pi_contrast *c, const struct precinfer_policy_
     } else {
         betting(c, alpha, f);
     }
-    f->needed = needed(c, rules, f);
     return 0;
 }

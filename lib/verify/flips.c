@@ -73,11 +73,12 @@ static double margin(const struct pi_top *t)
     return t->index >= 0 && m - m == 0 ? m : 0;
 }
 
-int pi_gate_flip(precinfer_gate *g, const struct pi_sample *s, uint64_t id, uint64_t index, int64_t label, struct precinfer_error *err)
+int pi_gate_flip(precinfer_gate *g, const struct pi_sample *s, uint64_t id, uint64_t index, int64_t label,
+                 struct precinfer_error *err)
 {
     if (s->reference.index == s->candidate.index) return 0;
-    const struct precinfer_flip f = { index, id, label < 0 ? -1 : label, s->reference.index, s->candidate.index, margin(&s->reference),
-                                      margin(&s->candidate) };
+    const struct precinfer_flip f = { index, id, label < 0 ? -1 : label, s->reference.index, s->candidate.index,
+                                      margin(&s->reference), margin(&s->candidate) };
     PI_TRY(keep(g, &f, err));
     return confuse(g, &f, err);
 }
@@ -91,7 +92,8 @@ static int flip_before(const void *user, int a, int b)
 }
 static int confusion_before(const void *user, int a, int b)
 {
-    const struct precinfer_confusion *x = (const struct precinfer_confusion *)user + a, *y = (const struct precinfer_confusion *)user + b;
+    const struct precinfer_confusion *x = (const struct precinfer_confusion *)user + a,
+        *y = (const struct precinfer_confusion *)user + b;
     if (x->count != y->count) return x->count > y->count;
     return x->before != y->before ? x->before < y->before : x->after < y->after;
 }

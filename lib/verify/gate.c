@@ -61,6 +61,7 @@ int pi_gate_contrast(precinfer_gate *g, size_t budget, const char *slice, size_t
     int status = pi_contrast_open(a, c, &g->policy->budgets[budget], budget, name, g->policy->cluster >= 0, err);
     if (!status) status = pi_table_put(a, &g->slices, key, g->n, err);
     if (status) { pi_contrast_close(a, c); return status; }
+    c->host = &g->host;
     *index = g->n++;
     return 0;
 }
@@ -83,14 +84,15 @@ enum precinfer_status precinfer_gate_new(precinfer_context *context, const preci
 {
     if (!context || !policy || !gate)
         return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_new: context, policy or gate is NULL");
-    if (!policy->n) return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_new: the policy has no budget, so it asks for nothing");
+    if (!policy->n)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_new: the policy has no budget, so it asks for nothing");
     precinfer_gate *g = pi_calloc(&context->alloc, 1, sizeof *g);
     if (!g) return pi_no_memory(err, sizeof *g);
     g->ctx = context;
     g->policy = policy;
     g->nbudgets = policy->n;
     g->policy_hash = precinfer_policy_hash(policy);
-    g->arena.a = &context->alloc;
+    g->arena.a = g->host.a = &context->alloc;
     pi_hash_init(&g->hash);
     pi_context_retain(context);
     pi_policy_retain(policy);
@@ -149,18 +151,20 @@ static int add_runs(precinfer_gate *g, size_t contrast, const double *reference_
     struct pi_contrast *c = &g->contrasts[contrast];
     const struct precinfer_budget *b = &c->budget->b;
     for (size_t i = 0; i < n; i++) {
-        const int hit = b->limit == PRECINFER_MIN ? candidate_ns[i] <= b->threshold : candidate_ns[i] > b->value * reference_ns[i];
+        const int hit = b->limit == PRECINFER_MIN ? candidate_ns[i] <= b->threshold
+            : candidate_ns[i] > b->value * reference_ns[i];
         PI_TRY(pi_contrast_add(&g->ctx->alloc, c, i, 0, hit, 0, err));
     }
     c->samples += n;
     return 0;
 }
 
-enum precinfer_status precinfer_gate_latency(precinfer_gate *gate, const double *reference_ns, const double *candidate_ns, size_t n,
-                                             struct precinfer_error *err)
+enum precinfer_status precinfer_gate_latency(precinfer_gate *gate, const double *reference_ns, const double *candidate_ns,
+                                             size_t n, struct precinfer_error *err)
 {
     int any = 0;
-    if (!gate || (!candidate_ns && n)) return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_latency: gate or candidate_ns is NULL");
+    if (!gate || (!candidate_ns && n))
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_latency: gate or candidate_ns is NULL");
     PI_TRY(usable(gate, err));
     for (size_t i = 0; i < n; i++)
         if (!(candidate_ns[i] > 0) || (reference_ns && !(reference_ns[i] > 0)))
@@ -191,7 +195,8 @@ static int find_budget(const precinfer_gate *g, const char *text, size_t *budget
 }
 
 /* Atoms as a report gave them. One of a lattice is known by its middle; exact ones must be values that d can have. */
-static int restore_atoms(precinfer_gate *g, struct pi_contrast *c, const struct precinfer_evidence *e, struct precinfer_error *err)
+static int restore_atoms(precinfer_gate *g, struct pi_contrast *c, const struct precinfer_evidence *e,
+                         struct precinfer_error *err)
 {
     for (size_t i = 0; i < e->natoms; i++) {
         const struct precinfer_atom *x = &e->atoms[i];
@@ -217,7 +222,8 @@ static int restore(precinfer_gate *g, const struct precinfer_evidence *e, struct
     if (!e->budget || (!e->atoms && e->natoms)) return pi_fail(err, PRECINFER_INVALID, "evidence: budget or atoms is NULL");
     PI_TRY(find_budget(g, e->budget, &budget, err));
     if ((g->policy->budgets[budget].b.by != NULL) != (e->slice != NULL))
-        return pi_fail(err, PRECINFER_INVALID, "evidence of '%s': %s", e->budget, e->slice ? "it has no slices" : "the slice is missing");
+        return pi_fail(err, PRECINFER_INVALID, "evidence of '%s': %s", e->budget,
+                       e->slice ? "it has no slices" : "the slice is missing");
     PI_TRY(pi_gate_contrast(g, budget, e->slice, &at, err));
     if (g->contrasts[at].samples) return pi_fail(err, PRECINFER_INVALID, "evidence of '%s': it is there twice", e->budget);
     return restore_atoms(g, &g->contrasts[at], e, err);
@@ -245,11 +251,12 @@ static int may_continue(const precinfer_gate *g, const struct precinfer_past *pa
     if (begun) return pi_fail(err, PRECINFER_INVALID, "gate: an earlier report comes before the first sample, and once");
     if ((!past->evidence && past->nevidence) || (!past->seen && past->nseen) || (!past->data_hashes && past->looks))
         return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_continue: evidence, seen or data_hashes is NULL");
-    if (!past->nevidence || !past->looks) return pi_fail(err, PRECINFER_INVALID, "gate: the earlier report has no evidence, or no look");
-    return 0;
+    if (past->nevidence && past->looks) return 0;
+    return pi_fail(err, PRECINFER_INVALID, "gate: the earlier report has no evidence, or no look");
 }
 
-enum precinfer_status precinfer_gate_continue(precinfer_gate *gate, const struct precinfer_past *past, struct precinfer_error *err)
+enum precinfer_status precinfer_gate_continue(precinfer_gate *gate, const struct precinfer_past *past,
+                                              struct precinfer_error *err)
 {
     if (!gate || !past) return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_continue: gate or past is NULL");
     if (past->size != sizeof *past)
@@ -266,6 +273,18 @@ enum precinfer_status precinfer_gate_continue(precinfer_gate *gate, const struct
     return (enum precinfer_status)status;
 }
 
+enum precinfer_status precinfer_gate_figures(precinfer_gate *gate, const struct precinfer_figures_of *figures,
+                                             struct precinfer_error *err)
+{
+    if (!gate || !figures) return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_figures: gate or figures is NULL");
+    if (figures->size != sizeof *figures)
+        return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_figures: size is %zu, not %zu", figures->size, sizeof *figures);
+    PI_TRY(usable(gate, err));
+    if (gate->total) return pi_fail(err, PRECINFER_INVALID, "precinfer_gate_figures: it comes before the first sample");
+    gate->host.figures = *figures;
+    return PRECINFER_OK;
+}
+
 /* ------------------------------------------------------------------------------------------------ looks */
 
 int pi_gate_may_look(const precinfer_gate *g, struct precinfer_error *err)
@@ -280,7 +299,7 @@ static void fill_info(const precinfer_gate *g, precinfer_report *r)
 {
     const struct precinfer_report_info *n = &g->counts;
     struct precinfer_report_info *i = &r->info;
-    i->samples = g->judged;
+    i->samples = g->host.judged;
     i->data_hash = pi_hash_end(&g->hash);
     i->overlap_samples = g->dropped;
     i->ignored_samples = g->ignored;

@@ -28,7 +28,8 @@ struct precinfer_gate {
     size_t past;
     struct pi_hash hash;
     size_t total;                       /* samples that came in                                                  */
-    size_t judged, ignored;             /* ignored: after the first n                                            */
+    struct pi_host host;                /* judged: how many; what the host computes                              */
+    size_t ignored;                     /* after the first n                                                     */
     size_t fresh, again;                /* since the last look: came in; were seen in an earlier one             */
     size_t dropped;                     /* again, of all looks                                                   */
     struct precinfer_report_info counts;
@@ -53,7 +54,8 @@ int pi_gate_add(precinfer_gate *g, const struct precinfer_judged *j, const unsig
 /* What a sample without an id is called: a hash of the reference's output, labels and target. */
 uint64_t pi_judged_id(const struct precinfer_judged *j, size_t i, size_t each);
 /* flips.c: one sample whose top-1 are there. label < 0: unknown. */
-int pi_gate_flip(precinfer_gate *g, const struct pi_sample *s, uint64_t id, uint64_t index, int64_t label, struct precinfer_error *err);
+int pi_gate_flip(precinfer_gate *g, const struct pi_sample *s, uint64_t id, uint64_t index, int64_t label,
+                 struct precinfer_error *err);
 /* Into a report: largest margins first; most frequent first. */
 int pi_gate_flips(const precinfer_gate *g, precinfer_report *r, struct precinfer_error *err);
 /* judge.c: fills contrasts, evidence, looks, seen, flips, confusions and the gate's verdict; the gate has had its look. */

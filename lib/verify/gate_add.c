@@ -4,14 +4,16 @@
 
 /* ------------------------------------------------------------------------------------------------ what came in */
 
-static int is_output(const struct precinfer_tensor *t, const char *which, size_t samples, size_t *each, struct precinfer_error *err)
+static int is_output(const struct precinfer_tensor *t, const char *which, size_t samples, size_t *each,
+                     struct precinfer_error *err)
 {
     size_t n = 1;
     if (!t->data) return pi_fail(err, PRECINFER_INVALID, "gate: the %s is missing", which);
     if (!precinfer_dtype_size(t->dtype) || t->device != PRECINFER_HOST || t->rank < 1 || t->rank > PRECINFER_MAX_RANK)
         return pi_fail(err, PRECINFER_INVALID, "gate: the %s is no array in memory", which);
     if (t->dims[0] < 0 || (uint64_t)t->dims[0] != samples)
-        return pi_fail(err, PRECINFER_INVALID, "gate: the %s has %lld rows for %zu samples", which, (long long)t->dims[0], samples);
+        return pi_fail(err, PRECINFER_INVALID, "gate: the %s has %lld rows for %zu samples", which, (long long)t->dims[0],
+                       samples);
     for (int d = 1; d < t->rank; d++)
         if (t->dims[d] < 0 || pi_mul_size(n, (size_t)t->dims[d], &n))
             return pi_fail(err, PRECINFER_INVALID, "gate: the %s has dimension %lld", which, (long long)t->dims[d]);
@@ -27,17 +29,25 @@ static int check_outputs(const struct precinfer_judged *j, size_t *each, struct 
     int same = j->reference.rank == j->candidate.rank;
     for (int d = 0; same && d < j->reference.rank; d++) same = j->reference.dims[d] == j->candidate.dims[d];
     if (same) return 0;
-    return pi_fail(err, PRECINFER_INVALID, "gate: reference and candidate differ in shape (%zu and %zu elements a sample)", *each, other);
+    return pi_fail(err, PRECINFER_INVALID, "gate: reference and candidate differ in shape (%zu and %zu elements a sample)",
+                   *each, other);
 }
 
-static int check_figure(const struct precinfer_judged *j, const struct pi_budget *b, struct precinfer_error *err)
+/* The figure of that name among those of judged; NULL: none. */
+static const struct precinfer_figure *figure_of(const struct precinfer_judged *j, const char *name)
 {
     for (size_t i = 0; i < j->nfigures; i++)
-        if (j->figures[i].name && !strcmp(j->figures[i].name, b->b.name)) {
-            if (j->figures[i].reference && j->figures[i].candidate) return 0;
-            break;
-        }
-    return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the figure '%s' of reference and candidate", b->text, b->b.name);
+        if (j->figures[i].name && !strcmp(j->figures[i].name, name))
+            return j->figures[i].reference && j->figures[i].candidate ? &j->figures[i] : NULL;
+    return NULL;
+}
+static int check_figure(const precinfer_gate *g, const struct precinfer_judged *j, const struct pi_budget *b,
+                        struct precinfer_error *err)
+{
+    const int set = b->b.metric == PRECINFER_SET;
+    if (set ? g->host.figures.set != NULL : g->host.figures.sample || figure_of(j, b->b.name)) return 0;
+    return pi_fail(err, PRECINFER_INVALID, set ? "budget '%s' needs a host that computes the figure '%s' (precinfer_gate_figures)"
+                   : "budget '%s' needs the figure '%s' of reference and candidate", b->text, b->b.name);
 }
 
 /* Does it ask for a top-1? A limit next to nothing asks for no more than that the answers are counted. */
@@ -47,7 +57,7 @@ static int has_top(const struct pi_budget *b)
 }
 
 /* All that budget b needs. */
-static int check_budget(const struct pi_budget *b, const struct precinfer_judged *j, size_t each,
+static int check_budget(const precinfer_gate *g, const struct pi_budget *b, const struct precinfer_judged *j, size_t each,
                         struct precinfer_error *err)
 {
     const enum precinfer_metric m = b->b.metric;
@@ -56,13 +66,16 @@ static int check_budget(const struct pi_budget *b, const struct precinfer_judged
     if (pi_needs_outputs(m) && !each)
         return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the outputs of reference and candidate", b->text);
     if (each == 1 && has_top(b))
-        return pi_fail(err, PRECINFER_INVALID, "budget '%s': the output is one number a sample, whose top-1 is always the same", b->text);
-    if ((pi_needs_labels(m) || by_label) && !j->labels) return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs labels", b->text);
+        return pi_fail(err, PRECINFER_INVALID, "budget '%s': the output is one number a sample, whose top-1 is always the same",
+                       b->text);
+    if ((pi_needs_labels(m) || by_label) && !j->labels)
+        return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs labels", b->text);
     if (loss && each % nlabels)
-        return pi_fail(err, PRECINFER_INVALID, "budget '%s': %zu labels a sample do not divide %zu elements", b->text, nlabels, each);
+        return pi_fail(err, PRECINFER_INVALID, "budget '%s': %zu labels a sample do not divide %zu elements", b->text, nlabels,
+                       each);
     if ((by_label || (pi_needs_labels(m) && !loss)) && nlabels != 1)
         return pi_fail(err, PRECINFER_INVALID, "budget '%s' takes one label a sample, not %zu", b->text, nlabels);
-    if (pi_needs_figure(m)) PI_TRY(check_figure(j, b, err));
+    if (pi_needs_figure(m) || m == PRECINFER_SET) PI_TRY(check_figure(g, j, b, err));
     if (pi_needs_target(m)) {
         size_t elements;
         if (!j->target.data) return pi_fail(err, PRECINFER_INVALID, "budget '%s' needs the truth (target)", b->text);
@@ -83,7 +96,7 @@ static int check(const precinfer_gate *g, const struct precinfer_judged *j, size
         if (!j->columns || !j->columns[i])
             return pi_fail(err, PRECINFER_INVALID, "gate: the policy's column '%s' is missing", p->columns[i]);
     for (size_t i = 0; i < g->nbudgets; i++)
-        if (p->budgets[i].b.metric != PRECINFER_LATENCY) PI_TRY(check_budget(&p->budgets[i], j, *each, err));
+        if (p->budgets[i].b.metric != PRECINFER_LATENCY) PI_TRY(check_budget(g, &p->budgets[i], j, *each, err));
     return 0;
 }
 
@@ -128,7 +141,8 @@ static int slice_of(const struct pi_budget *b, const struct pi_sample *s, char t
     *in = 1;
     *slice = NULL;
     if (b->column == PI_BY_LABEL) {
-        if (s->labels[0] < 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->index, (long long)s->labels[0]);
+        if (s->labels[0] < 0)
+            return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld is no class", s->index, (long long)s->labels[0]);
         snprintf(text, 24, "%lld", (long long)s->labels[0]);
         *slice = text;
     } else if (b->column >= 0) {
@@ -156,6 +170,41 @@ static int add_to_cluster(precinfer_gate *g, size_t contrast, uint64_t cluster, 
     return 0;
 }
 
+static int ask_host(const precinfer_gate *g, const char *name, const struct pi_sample *s, double *r, double *c,
+                    struct precinfer_error *err)
+{
+    const struct precinfer_figures_of *host = &g->host.figures;
+    struct precinfer_error own = { PRECINFER_OK, "" };
+    const int status = host->sample(host->user, name, s->j, s->i, r, c, &own);
+    if (!status) return 0;
+    return pi_fail(err, (enum precinfer_status)status, "sample %zu, figure '%s': %s", s->index, name,
+                   *own.text ? own.text : "the host gave none");
+}
+/* Every figure of a set is told of every sample once, however many budgets and slices it has. */
+static int tell_host(const precinfer_gate *g, const struct pi_sample *s, struct precinfer_error *err)
+{
+    for (size_t b = 0; b < g->nbudgets && g->host.figures.sample; b++) {
+        const struct precinfer_budget *x = &g->policy->budgets[b].b;
+        int told = x->metric != PRECINFER_SET;
+        for (size_t k = 0; k < b && !told; k++) {
+            const struct precinfer_budget *y = &g->policy->budgets[k].b;
+            told = y->metric == PRECINFER_SET && !strcmp(x->name, y->name);
+        }
+        if (!told) PI_TRY(ask_host(g, x->name, s, NULL, NULL, err));
+    }
+    return 0;
+}
+/* From the outputs, from judged, or from the host. */
+static int figures_of(const precinfer_gate *g, const struct pi_budget *b, const struct pi_sample *s, struct pi_figures *f,
+                      struct precinfer_error *err)
+{
+    *f = (struct pi_figures){ 0 };
+    if (b->b.metric == PRECINFER_SET) return 0;
+    if (!pi_needs_figure(b->b.metric) || figure_of(s->j, b->b.name)) return pi_figures(g->policy, &b->b, s, f, err);
+    PI_TRY(ask_host(g, b->b.name, s, &f->r, &f->c, err));
+    return pi_figures_check(&b->b, s, 0, f, err);
+}
+
 static int add_to_budget(precinfer_gate *g, size_t budget, const struct pi_sample *s, uint64_t id, uint64_t cluster,
                          struct precinfer_error *err)
 {
@@ -170,9 +219,11 @@ static int add_to_budget(precinfer_gate *g, size_t budget, const struct pi_sampl
     if (!in) return 0;
     PI_TRY(pi_gate_contrast(g, budget, slice, &at, err));
     struct pi_contrast *c = &g->contrasts[at];
-    PI_TRY(pi_figures(g->policy, &b->b, s, &f, err));
-    if (c->kind == PI_KIND_SET) {
-        PI_TRY(pi_boot_set_add(c->set, clustered ? cluster : id, s->labels[0] == b->b.positive, f.r, f.c, err));
+    PI_TRY(figures_of(g, b, s, &f, err));
+    if (c->kind >= PI_KIND_SET) {
+        const uint64_t who = clustered ? cluster : id;
+        if (c->kind == PI_KIND_SET) PI_TRY(pi_boot_set_add(c->set, who, s->labels[0] == b->b.positive, f.r, f.c, err));
+        else PI_TRY(pi_boot_host_add(&g->ctx->alloc, &c->of_host, who, g->host.judged, err));
         c->units += !clustered;
         if (clustered) PI_TRY(add_to_cluster(g, at, cluster, 0, 0, err));
     } else {
@@ -203,8 +254,9 @@ static int admit(precinfer_gate *g, const struct precinfer_judged *j, size_t i, 
     g->fresh += !skip;
     if (p->cluster >= 0) {
         const char *name = j->columns[p->cluster][i];
-        if (!name) return pi_fail(err, PRECINFER_INVALID, "sample %zu: it has no value in column '%s', so its cluster is unknown",
-                                  (size_t)index, p->columns[p->cluster]);
+        if (!name)
+            return pi_fail(err, PRECINFER_INVALID, "sample %zu: it has no value in column '%s', so its cluster is unknown",
+                           (size_t)index, p->columns[p->cluster]);
         *cluster = pi_cluster_id(name);
     }
     if (skip) return 0;
@@ -213,7 +265,7 @@ static int admit(precinfer_gate *g, const struct precinfer_judged *j, size_t i, 
         g->dropped++;
         return 0;
     }
-    if (p->rules.n && g->judged == p->rules.n) { g->ignored++; return 0; }
+    if (p->rules.n && g->host.judged == p->rules.n) { g->ignored++; return 0; }
     *judged = 1;
     return 0;
 }
@@ -225,27 +277,30 @@ static int note_cluster(precinfer_gate *g, uint64_t cluster, struct precinfer_er
     return pi_table_put(&g->ctx->alloc, &g->cluster_ids, cluster, g->cluster_seen.n - 1, err);
 }
 
-static int add_sample(precinfer_gate *g, const struct precinfer_judged *j, size_t i, size_t each, int skip, struct precinfer_error *err)
+static int add_sample(precinfer_gate *g, const struct precinfer_judged *j, size_t i, size_t each, int skip,
+                      struct precinfer_error *err)
 {
     uint64_t id, cluster;
     int judged;
     const uint64_t index = j->indexes ? j->indexes[i] : g->total;
     PI_TRY(admit(g, j, i, index, each, skip, &id, &cluster, &judged, err));
     if (!judged) return 0;
-    struct pi_sample s = { .j = j, .i = i, .each = each, .index = (size_t)index, .nlabels = j->labels_per_sample ? j->labels_per_sample : 1 };
+    struct pi_sample s = { .j = j, .i = i, .each = each, .index = (size_t)index };
+    s.nlabels = j->labels_per_sample ? j->labels_per_sample : 1;
     s.labels = j->labels ? j->labels + i * s.nlabels : NULL;
     if (each) {
         s.reference = pi_top1(&j->reference, i * each, each);
         s.candidate = pi_top1(&j->candidate, i * each, each);
         s.tops = 1;
     }
+    PI_TRY(tell_host(g, &s, err));
     for (size_t b = 0; b < g->nbudgets; b++)
         if (g->policy->budgets[b].b.metric != PRECINFER_LATENCY) PI_TRY(add_to_budget(g, b, &s, id, cluster, err));
     const int64_t label = s.labels && s.nlabels == 1 ? s.labels[0] : -1;
     count(g, &s, label);
     if (s.tops && (g->classes || label >= 0)) PI_TRY(pi_gate_flip(g, &s, id, index, label, err));
     PI_TRY(note_cluster(g, cluster, err));
-    g->judged++;
+    g->host.judged++;
     return pi_u64s_add(&g->ctx->alloc, &g->ids, id, err);
 }
 

@@ -16,10 +16,12 @@ static int end_text(struct pi_arena *arena, struct pi_bytes *t, const char **tex
     return status;
 }
 
-static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_how how, const char **text, struct precinfer_error *err)
+static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_how how, const char **text,
+                      struct precinfer_error *err)
 {
     static const char *const names[] = { "betting confidence sequence", "Clopper-Pearson", "score bound",
-                                         "studentized Poisson bootstrap", "studentized Poisson bootstrap" };
+                                         "studentized Poisson bootstrap", "studentized Poisson bootstrap",
+                                         "percentile Poisson bootstrap" };
     struct pi_bytes t = { .a = r->arena.a };
     pi_put_text(&t, names[how]);
     pi_put_text(&t, ", ");
@@ -33,13 +35,13 @@ static int put_method(precinfer_report *r, const precinfer_policy *p, enum pi_ho
 static void put_name(struct pi_bytes *t, const struct precinfer_budget *b)
 {
     static const char *const names[] = { "", "share with the same top-1", "log loss", "perplexity", "MAE", "squared error",
-                                         "relative MAE", "cosine", "AUC", "F1", "", "", "" };
+                                         "relative MAE", "cosine", "AUC", "F1", "", "", "", "" };
     if (b->metric == PRECINFER_TOPK) {
         pi_put_text(t, "top-");
         pi_put_plain(t, b->k);
         pi_put_text(t, " accuracy");
     } else {
-        pi_put_text(t, pi_needs_figure(b->metric) ? b->name : names[b->metric]);
+        pi_put_text(t, pi_needs_figure(b->metric) || b->metric == PRECINFER_SET ? b->name : names[b->metric]);
     }
 }
 static void put_latency(struct pi_bytes *t, const struct precinfer_budget *b)
@@ -121,31 +123,33 @@ static int64_t part_of_least(const precinfer_gate *g, const struct pi_contrast *
     return (int64_t)part + (part > (double)(int64_t)part);
 }
 
-static void decide(const precinfer_gate *g, const struct pi_contrast *c, const struct pi_finding *f, struct precinfer_contrast *out)
+static void decide(const precinfer_gate *g, const struct pi_contrast *c, const struct pi_finding *f,
+                   struct precinfer_contrast *out)
 {
     const struct precinfer_policy_rules *rules = &g->policy->rules;
     const int latency = c->budget->b.metric == PRECINFER_LATENCY;
     out->verdict = f->upper <= 0 ? PRECINFER_PASS : f->lower > 0 ? PRECINFER_FAIL : PRECINFER_UNDECIDED;
     if (!c->units) out->verdict = PRECINFER_UNDECIDED;
-    out->needed = out->verdict == PRECINFER_UNDECIDED ? f->needed : 0;
+    if (c->slice && c->samples < c->budget->b.min_samples) out->verdict = PRECINFER_NO_LIMIT;
+    if (out->verdict == PRECINFER_UNDECIDED) out->needed = pi_contrast_needed(c, rules, f);
     if (latency) return;
-    if (rules->n && g->judged < rules->n) {             /* no look before the end: what there is so far, and no bound   */
+    if (rules->n && g->host.judged < rules->n) {             /* no look before the end: what there is so far, and no bound   */
+        out->lower = out->upper = NAN;
+        if (out->verdict == PRECINFER_NO_LIMIT) return;
         out->verdict = PRECINFER_UNDECIDED;
         out->needed = (int64_t)rules->n;
-        out->lower = out->upper = NAN;
-    } else if (samples_of(g, c->index) < rules->min_samples) {
+    } else if (out->verdict != PRECINFER_NO_LIMIT && samples_of(g, c->index) < rules->min_samples) {
         const int64_t least = part_of_least(g, c);
         out->verdict = PRECINFER_UNDECIDED;
         if (out->needed >= 0 && out->needed < least) out->needed = least;
     }
-    if (c->slice && c->samples < c->budget->b.min_samples) { out->verdict = PRECINFER_NO_LIMIT; out->needed = 0; }
 }
 
 static int copy_evidence(precinfer_report *r, const struct pi_contrast *c, const struct precinfer_contrast *out,
                          struct precinfer_evidence *e, struct precinfer_error *err)
 {
     *e = (struct precinfer_evidence){ .budget = out->budget, .slice = out->slice, .samples = c->samples };
-    if (c->kind == PI_KIND_MEAN || c->kind == PI_KIND_SET) return 0;
+    if (c->kind >= PI_KIND_MEAN) return 0;
     struct precinfer_atom *atoms = pi_arena_new(&r->arena, c->e.n + 1, sizeof *atoms);
     if (!atoms) return pi_no_memory(err, c->e.n * sizeof *atoms);
     if (c->e.n) memcpy(atoms, c->e.atoms, c->e.n * sizeof *atoms);
@@ -163,7 +167,8 @@ static int copied(precinfer_report *r, const char *s, const char **copy, struct 
     return !s || *copy ? 0 : pi_no_memory(err, strlen(s) + 1);
 }
 
-static int judge_contrast(const precinfer_gate *g, const struct pi_contrast *c, precinfer_report *r, double *p, struct precinfer_error *err)
+static int judge_contrast(const precinfer_gate *g, const struct pi_contrast *c, precinfer_report *r, double *p,
+                          struct precinfer_error *err)
 {
     struct precinfer_contrast *out = &r->contrasts[r->ncontrasts];
     struct pi_finding f;
@@ -176,7 +181,7 @@ static int judge_contrast(const precinfer_gate *g, const struct pi_contrast *c, 
     out->metric = c->budget->b.metric;
     out->samples = c->samples;
     out->units = c->units;
-    out->clipped = c->kind == PI_KIND_MEAN || c->kind == PI_KIND_SET ? 0 : c->e.clipped;
+    out->clipped = c->kind >= PI_KIND_MEAN ? 0 : c->e.clipped;
     out->exact = f.how == PI_HOW_BETTING || f.how == PI_HOW_CLOPPER_PEARSON;
     out->sequential = f.how == PI_HOW_BETTING;
     fill_numbers(c, &f, out);
@@ -209,7 +214,7 @@ static int judge_one(const precinfer_gate *g, size_t index, precinfer_report *r,
     const struct pi_contrast *c = &g->contrasts[index];
     struct pi_contrast whole;
     if (g->policy->cluster < 0 || c->budget->b.metric == PRECINFER_LATENCY) return judge_contrast(g, c, r, p, err);
-    if (c->kind == PI_KIND_SET) {                       /* its samples have their clusters' weights already            */
+    if (c->kind >= PI_KIND_SET) {                       /* its samples have their clusters' weights already            */
         whole = *c;
         for (size_t i = 0; i < g->nclusters; i++) whole.units += g->clusters[i].contrast == index;
         return judge_contrast(g, &whole, r, p, err);
@@ -256,7 +261,7 @@ static void blame(precinfer_report *r, const double *p, int *order, size_t from,
 static int64_t needed_samples(const precinfer_gate *g, const struct precinfer_contrast *c, size_t budget)
 {
     const size_t n = g->policy->rules.n;
-    if (c->needed <= 0 || !c->units || c->metric == PRECINFER_LATENCY || (n && g->judged < n)) return c->needed;
+    if (c->needed <= 0 || !c->units || c->metric == PRECINFER_LATENCY || (n && g->host.judged < n)) return c->needed;
     const double a_unit = (double)samples_of(g, budget) / (double)c->units, all = (double)c->needed * a_unit;
     const double least = (double)g->policy->rules.min_samples;
     if (all > least && all - a_unit < least) return (int64_t)least;     /* no more than rounding to whole units       */
@@ -286,7 +291,8 @@ static void combine(const precinfer_gate *g, precinfer_report *r, const int *bud
     r->gate_needed = samples ? samples : runs;
 }
 
-static int judge_all(const precinfer_gate *g, precinfer_report *r, int *order, int *budget_of, double *p, struct precinfer_error *err)
+static int judge_all(const precinfer_gate *g, precinfer_report *r, int *order, int *budget_of, double *p,
+                     struct precinfer_error *err)
 {
     for (size_t i = 0; i < g->n; i++) order[i] = (int)i;
     if (g->n) pi_sort_index(order, g->n, contrast_before, g);
@@ -325,10 +331,11 @@ static int check_overlap(const precinfer_gate *g, uint64_t data_hash, struct pre
 {
     if (g->total)
         for (size_t i = 0; i < g->past; i++)
-            if (g->looks.x[i] == data_hash) return pi_fail(err, PRECINFER_INVALID, "gate: this is the data of an earlier look again");
+            if (g->looks.x[i] == data_hash)
+                return pi_fail(err, PRECINFER_INVALID, "gate: this is the data of an earlier look again");
     if ((double)g->again <= g->policy->rules.max_overlap * (double)g->fresh) return 0;
-    return pi_fail(err, PRECINFER_INVALID, "gate: %zu of %zu samples were seen in an earlier look: add samples that are new", g->again,
-                   g->fresh);
+    return pi_fail(err, PRECINFER_INVALID, "gate: %zu of %zu samples were seen in an earlier look: add samples that are new",
+                   g->again, g->fresh);
 }
 
 static int copy_hashes(struct pi_arena *arena, const struct pi_u64s *from, const uint64_t *last, uint64_t **x, size_t *n,

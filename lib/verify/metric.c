@@ -6,7 +6,8 @@
 #include "../base/tensor.h"
 #include "metric.h"
 
-#define LOAD(type) do { const type *x = (const type *)t->data + at; for (size_t i = 0; i < n; i++) out[i] = (double)x[i]; } while (0)
+#define LOAD(type) \
+    do { const type *x = (const type *)t->data + at; for (size_t i = 0; i < n; i++) out[i] = (double)x[i]; } while (0)
 void pi_load_doubles(const struct precinfer_tensor *t, size_t at, size_t n, double out[PI_CHUNK])
 {
     switch (t->dtype) {
@@ -110,7 +111,8 @@ static double log_loss(const struct precinfer_tensor *t, size_t at, size_t n, in
 }
 
 /* A negative label among several of a sample is a position that does not count. */
-static int log_losses(const struct precinfer_policy *p, const struct pi_sample *s, struct pi_figures *f, struct precinfer_error *err)
+static int log_losses(const struct precinfer_policy *p, const struct pi_sample *s, struct pi_figures *f,
+                      struct precinfer_error *err)
 {
     const size_t classes = s->each / s->nlabels, base = s->i * s->each;
     size_t n = 0;
@@ -118,8 +120,8 @@ static int log_losses(const struct precinfer_policy *p, const struct pi_sample *
         const int64_t label = s->labels[k];
         if (label < 0 && s->nlabels > 1) continue;
         if (label < 0 || (uint64_t)label >= (classes == 1 ? 2 : classes))
-            return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld, but the output has %zu classes", s->index, (long long)label,
-                           classes == 1 ? (size_t)2 : classes);
+            return pi_fail(err, PRECINFER_INVALID, "sample %zu: label %lld, but the output has %zu classes", s->index,
+                           (long long)label, classes == 1 ? (size_t)2 : classes);
         f->r += log_loss(&s->j->reference, base + k * classes, classes, label, p->rules.probabilities);
         f->c += log_loss(&s->j->candidate, base + k * classes, classes, label, p->rules.probabilities);
         n++;
@@ -146,7 +148,8 @@ static int errors(const struct precinfer_budget *b, const struct pi_sample *s, s
             double r = dx < 0 ? -dx : dx, c = dy < 0 ? -dy : dy;
             if (b->metric == PRECINFER_RMSE) { r *= r; c *= c; }
             if (b->metric == PRECINFER_RELATIVE_MAE) {
-                if (t[i] == 0) return pi_fail(err, PRECINFER_INVALID, "sample %zu: no error is relative to a target of 0", s->index);
+                if (t[i] == 0)
+                    return pi_fail(err, PRECINFER_INVALID, "sample %zu: no error is relative to a target of 0", s->index);
                 r /= t[i] < 0 ? -t[i] : t[i];
                 c /= t[i] < 0 ? -t[i] : t[i];
             }
@@ -178,10 +181,12 @@ static double cosine(const struct pi_sample *s, int *bad_reference)
 
 /* ------------------------------------------------------------------------------------------------ sets and figures */
 
-static int set_scores(const struct precinfer_budget *b, const struct pi_sample *s, struct pi_figures *f, struct precinfer_error *err)
+static int set_scores(const struct precinfer_budget *b, const struct pi_sample *s, struct pi_figures *f,
+                      struct precinfer_error *err)
 {
     if (s->each > 1 && (uint64_t)b->positive >= s->each)
-        return pi_fail(err, PRECINFER_INVALID, "class %lld is looked for, but the output has %zu", (long long)b->positive, s->each);
+        return pi_fail(err, PRECINFER_INVALID, "class %lld is looked for, but the output has %zu", (long long)b->positive,
+                       s->each);
     const size_t at = s->i * s->each + (s->each > 1 ? (size_t)b->positive : 0);
     const int positive = s->labels[0] == b->positive;
     f->r = s->reference.index < 0 ? NAN : element(&s->j->reference, at);
@@ -207,7 +212,7 @@ static const struct precinfer_figure *figure(const struct precinfer_judged *j, c
 }
 
 int pi_needs_figure(enum precinfer_metric m) { return m == PRECINFER_SCORE || m == PRECINFER_ERROR; }
-int pi_needs_outputs(enum precinfer_metric m) { return !pi_needs_figure(m) && m != PRECINFER_LATENCY; }
+int pi_needs_outputs(enum precinfer_metric m) { return !pi_needs_figure(m) && m != PRECINFER_LATENCY && m != PRECINFER_SET; }
 int pi_needs_target(enum precinfer_metric m) { return m == PRECINFER_MAE || m == PRECINFER_RMSE || m == PRECINFER_RELATIVE_MAE; }
 int pi_needs_labels(enum precinfer_metric m)
 {
@@ -224,8 +229,18 @@ static int bad_label(const struct pi_sample *s, size_t classes, struct precinfer
                    classes);
 }
 
-int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *b, const struct pi_sample *s, struct pi_figures *f,
-               struct precinfer_error *err)
+int pi_figures_check(const struct precinfer_budget *b, const struct pi_sample *s, int bad_reference, struct pi_figures *f,
+                     struct precinfer_error *err)
+{
+    if (bad_reference || !(f->r - f->r == 0))
+        return pi_fail(err, PRECINFER_INVALID, "sample %zu: %s of the reference is no finite number, so nothing can be held "
+                       "against it", s->index, pi_needs_figure(b->metric) ? b->name : "the output");
+    f->bad_c = !(f->c - f->c == 0);
+    return 0;
+}
+
+int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *b, const struct pi_sample *s,
+               struct pi_figures *f, struct precinfer_error *err)
 {
     const size_t at = s->i * s->each;
     int bad_reference = 0;
@@ -251,9 +266,5 @@ int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *
         f->c = x->candidate[s->i];
     }
     }
-    if (bad_reference || !(f->r - f->r == 0))
-        return pi_fail(err, PRECINFER_INVALID, "sample %zu: %s of the reference is no finite number, so nothing can be held against it",
-                       s->index, pi_needs_figure(b->metric) ? b->name : "the output");
-    f->bad_c = !(f->c - f->c == 0);
-    return 0;
+    return pi_figures_check(b, s, bad_reference, f, err);
 }

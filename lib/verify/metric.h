@@ -25,8 +25,11 @@ struct pi_sample {
 /* What a budget takes from a sample: r and c as pi_contrast_d wants them. A figure that is no number (or infinite) has
  * bad_c, the candidate's fault; the reference's is an error that names the sample. For AUC and F1 r and c are scores. */
 struct pi_figures { double r, c; int bad_c; };
-int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *b, const struct pi_sample *s, struct pi_figures *f,
-               struct precinfer_error *err);
+int pi_figures(const struct precinfer_policy *p, const struct precinfer_budget *b, const struct pi_sample *s,
+               struct pi_figures *f, struct precinfer_error *err);
+/* The last step of that: are they numbers? */
+int pi_figures_check(const struct precinfer_budget *b, const struct pi_sample *s, int bad_reference, struct pi_figures *f,
+                     struct precinfer_error *err);
 /* What a metric needs to be there. */
 int pi_needs_outputs(enum precinfer_metric m);
 int pi_needs_labels(enum precinfer_metric m);

@@ -199,6 +199,9 @@ static int result(struct minimal *m, const struct pi_subset *s, precinfer_minima
     size_t chosen = 0;
     for (size_t i = 0; i < m->n; i++) chosen += s->best[i];
     if (chosen) PI_TRY(pi_recipe_add_tuned(out->recipe, m->samples, m->seen.hashes, m->seen.n, m->err));
+    /* A plan made from this recipe has no statistics that would name what calibration saw. */
+    if (m->plan->nhashes)
+        PI_TRY(pi_recipe_add_tuned(out->recipe, m->plan->nsamples, m->plan->hashes, m->plan->nhashes, m->err));
     PI_TRY(pi_recipe_finish(out->recipe, m->err));
     out->names = pi_calloc(&out->ctx->alloc, m->n + 1, sizeof *out->names);
     if (!out->names) return pi_no_memory(m->err, m->n * sizeof *out->names);

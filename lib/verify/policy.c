@@ -15,17 +15,21 @@ static const struct { const char *name; unsigned limits; int score, own_bounds; 
     [PRECINFER_RELATIVE_MAE] = { "relative MAE", DROP | RATIO, 0, 0 }, [PRECINFER_COSINE] = { "cosine", LEAST, 1, 1 },
     [PRECINFER_AUC] = { "AUC", DROP | SHARE, 1, 1 }, [PRECINFER_F1] = { "F1", DROP | SHARE, 1, 1 },
     [PRECINFER_SCORE] = { "score", DROP | SHARE, 1, 0 }, [PRECINFER_ERROR] = { "error", DROP | RATIO, 0, 0 },
-    [PRECINFER_LATENCY] = { "latency", LEAST | RATIO, 1, 1 } };
+    [PRECINFER_LATENCY] = { "latency", LEAST | RATIO, 1, 1 }, [PRECINFER_SET] = { "set", DROP | SHARE, 1, 1 } };
 enum { METRICS = sizeof metrics / sizeof *metrics };
 
 int pi_metric_is_score(enum precinfer_metric m) { return metrics[m].score; }
-int pi_budget_is_set(const struct precinfer_budget *b) { return b->metric == PRECINFER_AUC || b->metric == PRECINFER_F1; }
+static int has_classes(const struct precinfer_budget *b) { return b->metric == PRECINFER_AUC || b->metric == PRECINFER_F1; }
+int pi_budget_is_set(const struct precinfer_budget *b) { return has_classes(b) || b->metric == PRECINFER_SET; }
 int pi_budget_bounded(const struct precinfer_budget *b)
 {
     return !pi_budget_is_set(b) && (metrics[b->metric].own_bounds || b->low < b->high);
 }
 static int finite(double x) { return x - x == 0; }
-static int is_figure(const struct precinfer_budget *b) { return b->metric == PRECINFER_SCORE || b->metric == PRECINFER_ERROR; }
+static int is_figure(const struct precinfer_budget *b)
+{
+    return b->metric == PRECINFER_SCORE || b->metric == PRECINFER_ERROR || b->metric == PRECINFER_SET;
+}
 
 /* NULL: the value is one that this budget may have. */
 static const char *value_complaint(const struct precinfer_budget *b, double v)
@@ -35,7 +39,7 @@ static const char *value_complaint(const struct precinfer_budget *b, double v)
     switch (b->limit) {
     case PRECINFER_MAX_DROP:
         if (v < 0) return "must not be negative";
-        return b->metric == PRECINFER_SCORE || !metrics[b->metric].score || v < 1 ? NULL : "must be less than 1 (100 points)";
+        return is_figure(b) || !metrics[b->metric].score || v < 1 ? NULL : "must be less than 1 (100 points)";
     case PRECINFER_MIN_SHARE: return v > 0 && v <= 1 ? NULL : "must be above 0 and at most 1";
     case PRECINFER_MAX_RATIO:
         if (latency) return v > 0 ? NULL : "must be above 0";
@@ -56,7 +60,7 @@ static struct pi_complaint slices_complaint(const struct precinfer_budget *b)
     }
     if (!*b->by) return (struct pi_complaint){ "by", 0, "must name a column" };
     if (b->metric == PRECINFER_LATENCY) return (struct pi_complaint){ "by", 0, "latency has no slices" };
-    if (pi_budget_is_set(b) && !strcmp(b->by, "label"))
+    if (has_classes(b) && !strcmp(b->by, "label"))
         return (struct pi_complaint){ "by", 0, "AUC and F1 need both classes in every slice" };
     if (b->nmargins && (!b->slices || !b->margins)) return (struct pi_complaint){ "margins", 0, "must not be NULL" };
     for (size_t i = 0; i < b->nmargins; i++) {
@@ -79,8 +83,9 @@ struct pi_complaint pi_budget_complaint(const struct precinfer_budget *b)
     if (wrong) return (struct pi_complaint){ "value", 0, wrong };
     if (b->k < 0 || (b->k && b->metric != PRECINFER_TOPK))
         return (struct pi_complaint){ "k", 0, b->k < 0 ? "must be at least 1" : "only top-k has a k" };
-    if (b->positive < 0 || (b->positive && !pi_budget_is_set(b)))
-        return (struct pi_complaint){ "positive", 0, b->positive < 0 ? "must be a class" : "only AUC and F1 have a positive class" };
+    if (b->positive < 0 || (b->positive && !has_classes(b)))
+        return (struct pi_complaint){ "positive", 0, b->positive < 0 ? "must be a class"
+                                                                     : "only AUC and F1 have a positive class" };
     if (!finite(b->threshold) || (shares && !(b->threshold > 0)))
         return (struct pi_complaint){ "threshold", 0, "must be a finite number; of a latency above 0" };
     if (b->threshold != 0 && b->metric != PRECINFER_F1 && !shares)
@@ -176,7 +181,7 @@ static void put_metric(struct pi_bytes *t, const struct precinfer_budget *b)
         pi_put_plain(t, b->k ? b->k : 1);
     } else {
         pi_put_text(t, metrics[b->metric].name);
-        if (!pi_budget_is_set(b)) return;
+        if (!has_classes(b)) return;
         pi_put_text(t, " of class ");
         pi_put_plain(t, (double)b->positive);
         if (b->metric == PRECINFER_AUC) return;
@@ -185,7 +190,8 @@ static void put_metric(struct pi_bytes *t, const struct precinfer_budget *b)
     }
 }
 /* A name stands for metric and limit. What slices by another column is another budget. */
-static int put_budget(struct precinfer_policy *p, const struct precinfer_budget *b, const char **text, struct precinfer_error *err)
+static int put_budget(struct precinfer_policy *p, const struct precinfer_budget *b, const char **text,
+                      struct precinfer_error *err)
 {
     struct pi_bytes t = { .a = &p->ctx->alloc };
     if (b->name && !is_figure(b)) {

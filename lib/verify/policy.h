@@ -38,7 +38,7 @@ double pi_contrast_d(const struct precinfer_budget *b, double value, double r, d
 double pi_budget_value(const struct precinfer_budget *b, const char *slice);
 /* Of the d of a budget: has it bounds of its own or declared ones? */
 int pi_budget_bounded(const struct precinfer_budget *b);
-int pi_budget_is_set(const struct precinfer_budget *b);             /* AUC, F1                                   */
+int pi_budget_is_set(const struct precinfer_budget *b);             /* AUC, F1, a host's                         */
 /* A budget that is judged by a bootstrap, or n fixed beforehand: one look. NULL: any number; else why not. */
 const char *pi_policy_one_look(const precinfer_policy *p);
 

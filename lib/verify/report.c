@@ -55,7 +55,8 @@ enum precinfer_status precinfer_report_layer(const precinfer_report *r, size_t i
     error->compared = l->count > 0;
     error->max_abs = l->max_abs;
     error->exact = l->count && l->noise == 0;
-    error->sqnr_db = error->exact || !l->count ? INFINITY : 4.3429448190325175 * (pi_math_log(l->signal) - pi_math_log(l->noise));    /* 10 / ln 10 */
+    error->sqnr_db = error->exact || !l->count ? INFINITY
+        : 4.3429448190325175 * (pi_math_log(l->signal) - pi_math_log(l->noise));    /* 10 / ln 10 */
     return PRECINFER_OK;
 }
 

@@ -279,6 +279,7 @@ int pi_subset_search(const precinfer_context *ctx, struct pi_subset *s, struct p
         pi_sort_index(q.order, s->n, heavier, s->weight);
         memset(s->best, 0, s->n);
         s->met = s->minimal = 0;
+        s->attempts = 0;
         status = search(&q);
     }
     pi_free(a, q.order);

@@ -25,8 +25,10 @@ static void feed(precinfer_gate *g, const precinfer_policy *p, int from)
     }
     for (size_t i = 0; i < p->ncolumns; i++) columns[i] = values;
     for (size_t i = 0; i < p->n; i++) figures[i] = (struct precinfer_figure){ p->budgets[i].b.name, x[0], y[0] };
-    const struct precinfer_judged j = { .samples = N, .reference = { x, PRECINFER_F64, 2, { N, CLASSES }, 0 }, .candidate = { y, PRECINFER_F64, 2, { N, CLASSES }, 0 },
-        .target = { x, PRECINFER_F64, 2, { N, CLASSES }, 0 }, .labels = labels, .columns = columns, .ids = ids, .figures = figures, .nfigures = p->n };
+    const struct precinfer_judged j = { .samples = N, .reference = { x, PRECINFER_F64, 2, { N, CLASSES }, 0 }, .candidate = { y,
+        PRECINFER_F64, 2, { N, CLASSES }, 0 },
+        .target = { x, PRECINFER_F64, 2, { N, CLASSES }, 0 }, .labels = labels, .columns = columns, .ids = ids, .figures =
+            figures, .nfigures = p->n };
     if (precinfer_gate_add(g, &j, &err) && err.status != PRECINFER_INVALID) abort();
     if (precinfer_gate_latency(g, x[0], y[0], N, &err) && err.status != PRECINFER_INVALID) abort();
 }
