@@ -243,7 +243,56 @@ static int broken(void *user, struct precinfer_batch *batch, struct precinfer_er
 static int empty(void *user, struct precinfer_batch *batch, struct precinfer_error *err)
 { (void)user; (void)err; batch->samples = 0; return 0; }
 
+/* The data, with one label changed or inputs that are no numbers. */
+struct twisted { precinfer_data *d; int64_t label, labels[64]; int nan; float x[1 << 16]; };
+static int twist(void *user, struct precinfer_batch *batch, struct precinfer_error *err)
+{
+    struct twisted *t = user;
+    const int status = precinfer_data_next(t->d, batch, err);
+    if (status || !batch->samples) return status;
+    ck_assert(batch->samples <= 64 && batch->labels && batch->ninputs == 1 && batch->inputs[0].dtype == PRECINFER_F32);
+    memcpy(t->labels, batch->labels, batch->samples * sizeof *t->labels);
+    t->labels[2] = t->label;
+    batch->labels = t->labels;
+    if (!t->nan) return 0;
+    for (size_t i = 0; i < sizeof t->x / sizeof *t->x; i++) t->x[i] = NAN;
+    batch->inputs[0].data = t->x;
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------------------ verification */
+
+START_TEST(verified_by_nothing)
+{
+    struct bench b;
+    struct precinfer_error err = { 0 };
+    struct precinfer_report_info i;
+    struct precinfer_verify_options o;
+    precinfer_report *report = NULL;
+    static struct twisted t;
+    open_bench(&b, PRECINFER_PRECISION_F32);
+    t.d = h_model_data(&h_models[0], b.ctx, b.g, 0, 16, 8);
+    precinfer_verify_defaults(&o);
+    for (int k = 0; k < 3; k++) {                           /* labels that no answer can be keep no limit on the drop */
+        t.label = k == 0 ? -1 : k == 1 ? 10 : 9;
+        o.max_drop_points = 0.9;
+        precinfer_data_rewind(t.d);
+        if (k < 2) H_REFUSED(precinfer_verify(b.p, b.g, twist, &t, &o, &report, &err), PRECINFER_INVALID, "sample 2: label");
+        else H_OK(precinfer_verify(b.p, b.g, twist, &t, &o, &report, &err));
+    }
+    precinfer_report_free(report);
+    t.nan = 1;                                              /* two models that answer NaN have no answer in common */
+    o.max_drop_points = -1;
+    o.min_agreement = 0.5;
+    precinfer_data_rewind(t.d);
+    H_OK(precinfer_verify(b.p, b.g, twist, &t, &o, &report, &err));
+    precinfer_report_info(report, &i);
+    ck_assert(i.samples == 16 && !i.agreed && !i.right_reference && !i.right_candidate && i.verdict == PRECINFER_FAIL);
+    precinfer_report_free(report);
+    precinfer_data_free(t.d);
+    close_bench(&b);
+}
+END_TEST
 
 START_TEST(verified)
 {
@@ -623,6 +672,7 @@ Suite *pi_suite(void)
     h_add(s, "edited", edited, 1, 60);
     h_add(s, "cancelled", cancelled, 1, 60);
     h_add(s, "verified", verified, 1, 120);
+    h_add(s, "verified_by_nothing", verified_by_nothing, 1, 120);
     h_add(s, "saved", saved, 3, 60);
     h_add(s, "another_host", another_host, 1, 60);
     h_add(s, "damaged", damaged, 3, 200);

@@ -90,6 +90,15 @@ START_TEST(recorded_flags)
     t_says("agreement is at most");
     t_run(3, "T verify " PAIR " --max-drop 0.6pt");
     t_says("samples do not decide");
+    /* labels that no answer can be are wrong in both models, so that nothing could be lost */
+    const int64_t right = label[7];
+    label[7] = K;
+    save("none.npy", PRECINFER_S64, label, 1, N, 0);
+    label[7] = right;
+    t_run(0, "mkdir $DIR/bare && cp $DIR/r/logits.npy $DIR/bare");
+    t_run(2, "T verify --candidate $DIR/c/output_7.npy --reference $DIR/bare --labels $DIR/none.npy --max-drop 2pt");
+    t_says("sample 7: label 10, but the output has 10 classes");
+    t_run(0, "T verify --candidate $DIR/c/output_7.npy --reference $DIR/bare --labels $DIR/none.npy --max-drop 2pt --skip 8");
     t_run(0, "T verify --candidate $DIR/r/logits.npy --reference $DIR/r --min-agreement 0.99");
     t_says("100.0000%");
     t_run(0, "T verify " PAIR " --skip 1000");

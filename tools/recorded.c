@@ -457,6 +457,18 @@ static int open_sides(struct recording *r)
     return 0;
 }
 
+/* A label that no answer can be is wrong in both, and so would make a limit on the drop easier to keep. */
+static int check_classes(const struct recording *r)
+{
+    const struct labels *l = &r->labels;
+    const size_t classes = r->side[0].judged.data ? elements_of(&r->side[0].judged) / r->rows : 0;
+    for (size_t i = r->o->skip; i < r->rows && l->per_row == 1 && classes; i++)
+        if (l->classes[i] < 0 || (uint64_t)l->classes[i] >= classes)
+            return fail(EXIT_USAGE, "cannot use the labels", l->path, "sample %zu: label %lld, but the output has %zu classes", i,
+                        (long long)l->classes[i], classes);
+    return 0;
+}
+
 static int has_drop_limit(const struct options *o) { return o->drop_points >= 0 || o->drop_relative >= 0; }
 
 static int judge(struct recording *r)
@@ -479,6 +491,7 @@ static int judge(struct recording *r)
     if (!code) code = load_truth(r);
     if (!code && has_drop_limit(o) && !r->labels.classes)
         code = fail(EXIT_USAGE, "labels missing", "--max-drop", "a drop in accuracy needs --labels, or a key 'label'");
+    if (!code && has_drop_limit(o)) code = check_classes(r);
     if (code) return code;
     r->f.judged = r->side[0].name && *r->side[0].name ? r->side[0].name : r->side[1].name;
     r->f.one_number = !r->side[0].judged.data || elements_of(&r->side[0].judged) == r->rows;

@@ -7,6 +7,7 @@
 #include "../plan/session.h"
 #include "bounds.h"
 #include "gate.h"
+#include "metric.h"
 #include "report.h"
 
 enum { LAYER_SAMPLES = 64 };            /* layers are compared on the first samples: memory and time are bounded   */
@@ -37,19 +38,8 @@ static int fit(struct verify *v, struct run *m, const struct precinfer_batch *b)
     return precinfer_session_run(m->s, v->err);
 }
 
-/* Lowest index among equal maxima. */
-static size_t top1(const struct precinfer_tensor *t, size_t sample, size_t each)
-{
-    size_t best = 0;
-    if (t->dtype == PRECINFER_F32) {
-        const float *x = (const float *)t->data + sample * each;
-        for (size_t i = 1; i < each; i++) if (x[i] > x[best]) best = i;
-    } else if (t->dtype == PRECINFER_S64) {
-        const int64_t *x = (const int64_t *)t->data + sample * each;
-        for (size_t i = 1; i < each; i++) if (x[i] > x[best]) best = i;
-    }
-    return best;
-}
+/* -1 where the output holds a NaN: that agrees with nothing and is right about nothing. */
+static int64_t top1(const struct precinfer_tensor *t, size_t sample, size_t each) { return pi_top1(t, sample * each, each).index; }
 
 /* Did anything that made the plan see this sample? */
 static int seen(const precinfer_plan *p, uint64_t hash, size_t *tuned)
@@ -87,6 +77,16 @@ static int to_gate(struct verify *v, const struct precinfer_batch *b, const stru
     return status;
 }
 
+/* With a limit on the drop: a label that no answer can be is wrong in both models, and so would make the limit easier to keep. */
+static int bad_label(const struct verify *v, const struct precinfer_batch *b, size_t i, size_t classes)
+{
+    const int64_t label = b->labels[i];
+    const uint64_t index = b->indexes ? b->indexes[i] : v->total - 1;
+    if ((v->policy->max_drop_points < 0 && v->policy->max_drop_relative < 0) || (label >= 0 && (uint64_t)label < classes)) return 0;
+    return pi_fail(v->err, PRECINFER_INVALID, "sample %llu: label %lld, but the output has %zu classes", (unsigned long long)index,
+                   (long long)label, classes);
+}
+
 static int answers(struct verify *v, const struct precinfer_batch *b)
 {
     struct precinfer_tensor x, y;
@@ -110,11 +110,12 @@ static int answers(struct verify *v, const struct precinfer_batch *b)
             v->skip[i] = !v->policy->allow_overlap;
             if (v->skip[i]) continue;
         }
-        const size_t a = top1(&x, i, n / b->samples), c = top1(&y, i, n / b->samples);
+        const int64_t a = top1(&x, i, n / b->samples), c = top1(&y, i, n / b->samples);
         r->samples++;
-        r->agreed += a == c;
+        r->agreed += a == c && a >= 0;
         if (!b->labels || b->labels_per_sample > 1) continue;
-        const int ra = (int64_t)a == b->labels[i], rc = (int64_t)c == b->labels[i];
+        PI_TRY(bad_label(v, b, i, n / b->samples));
+        const int ra = a >= 0 && a == b->labels[i], rc = c >= 0 && c == b->labels[i];
         r->labelled = 1;
         r->right_reference += (size_t)ra;
         r->right_candidate += (size_t)rc;
