@@ -693,6 +693,7 @@ struct precinfer_report_info {
     size_t layers;                              /* 0: a gate's report                                            */
     uint64_t policy_hash;                       /* 0: none                                                       */
     size_t ignored_samples;                     /* a gate's: after the n that were fixed beforehand               */
+    size_t repeated_samples;                    /* a gate's: judged, and the same as another one by their id      */
 };
 /* Error of one layer's output against the f32 model on the same inputs. */
 struct precinfer_layer_error { double sqnr_db; double max_abs; int exact; int compared; };

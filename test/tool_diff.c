@@ -119,6 +119,14 @@ START_TEST(sides)
     t_run(0, "cp $DIR/a/logits.npy $DIR/b/logits.npy");
     t_run(0, "T diff $DIR/a $DIR/b");
     t_says("899 samples");
+    t_says("1 of 1 tensors");
+    /* An array of another length is told of, not passed over. */
+    t_run(0, "cp $DIGITS/evaluation_labels.npy $DIR/a/y.npy; cp $DIGITS/calibration.npy $DIR/b/y.npy");
+    t_run(0, "T diff $DIR/a $DIR/b");
+    t_says("1 of 2 tensors");
+    t_run(0, "T diff $DIR/b $DIR/a");
+    t_says("1 of 2 tensors");
+    t_run(0, "rm $DIR/a/y.npy $DIR/b/y.npy");
     t_run(0, "T diff $DIR/a " MODEL " " EVAL " --divide 16");
     t_says("1 of");
     t_run(2, "T diff $DIR/a " MODEL " " EVAL " --divide 16 --samples 20");

@@ -734,6 +734,7 @@ static int tidy(void) { return t_shell("test -z \"$(ls -A $DIR/to | grep '^\\.')
 START_TEST(promotes)
 {
     begin(0);
+    t_run(0, "printf '{\"precinfer_policy\":1,\"budgets\":[{\"metric\":\"agreement\",\"min\":0.9}]}' > $DIR/agree");
     t_run(0, "T convert " MODEL " -o $DIR/p --precision int8 --calibrate $DIGITS/calibration.npy --divide 16");
     t_run(0, "T verify $DIR/p --reference " MODEL " --data " EVAL " --runs 2 --min-agreement 0.9 --json $DIR/j");
     t_run(4, PROMOTE);
@@ -786,6 +787,14 @@ START_TEST(promotes)
     t_run(2, "T promote $DIR/p --report $DIR/m --to $DIR/to");
     t_says("recorded");
     json_decref(j);
+    /* a verdict that the contrasts of the report belie */
+    t_run(0, "T verify $DIR/p --reference " MODEL " --data " EVAL " --runs 2 --policy $DIR/agree --json $DIR/n");
+    j = load("n");
+    json_object_set_new(json_array_get(at(j, "contrasts"), 0), "verdict", json_string("fail"));
+    store("m", j);
+    json_decref(j);
+    t_run(2, "T promote $DIR/p --report $DIR/m --to $DIR/to");
+    t_says("contradicts itself");
     h_expect(current_is("2") && tidy(), "refusals change nothing");
     /* a write that fails */
     t_run(4, "ulimit -f 8; " "\"$TOOL\" promote $DIR/p --report $DIR/j --to $DIR/to");

@@ -64,8 +64,8 @@ START_TEST(mean)
         "%s", err.text);
     for (int i = 0; i < N; i++) {
         d[i] = exp(normal()) - 1.4 - _i * 0.3;
-        pi_boot_mean_add(&b, (uint64_t)i * 77, d[i]);
-        pi_boot_mean_add(&half[i % 2], (uint64_t)i * 77, d[i]);
+        pi_boot_mean_add(&b, (uint64_t)i * 77, d[i], 1);
+        pi_boot_mean_add(&half[i % 2], (uint64_t)i * 77, d[i], 1);
         x += d[i] / N;
     }
     for (int i = 0; i < N; i++) v += (d[i] - x) * (d[i] - x) / (N - 1);
@@ -99,24 +99,35 @@ START_TEST(mean_ends)
     struct pi_boot_mean b;
     double lower, upper;
     h_expect(!pi_boot_mean_new(A, &b, &err), "%s", err.text);
-    for (int i = 0; i < 29; i++) pi_boot_mean_add(&b, (uint64_t)i, -0.125);
+    for (int i = 0; i < 29; i++) pi_boot_mean_add(&b, (uint64_t)i, -0.125, 1);
     pi_boot_mean_bounds(&b, 0.05, &lower, &upper);
     h_expect(lower == -INFINITY && upper == INFINITY && pi_boot_mean_p_below(&b) == 1, "29 samples");
-    pi_boot_mean_add(&b, 29, -0.125);
+    pi_boot_mean_add(&b, 29, -0.125, 1);
     pi_boot_mean_bounds(&b, 0.05, &lower, &upper);
     h_expect(lower == -0.125 && upper == -0.125 && pi_boot_mean_p_below(&b) == 1, "a constant: %g to %g", lower, upper);
-    pi_boot_mean_add(&b, 30, 5);                /* one that stands out: a third of the replicates never see it */
+    pi_boot_mean_add(&b, 30, 5, 1);                /* one that stands out: a third of the replicates never see it */
     pi_boot_mean_bounds(&b, 0.05, &lower, &upper);
     h_expect(upper == INFINITY, "one that stands out: %g to %g", lower, upper);
     pi_boot_mean_free(A, &b);
+    /* few that differ, or none: what they would lose is not seen yet */
+    for (int differ = 0; differ <= 30; differ += 10) {
+        ck_assert(!pi_boot_mean_new(A, &b, &err));
+        for (int i = 0; i < 299; i++) pi_boot_mean_add(&b, (uint64_t)i, -1 - i % 7, i < differ);
+        pi_boot_mean_bounds(&b, 0.05, &lower, &upper);
+        h_expect(differ == 30 ? upper < -3 && lower > -5 : upper == INFINITY && lower == -INFINITY, "%d differ: %g to %g", differ, lower, upper);
+        pi_boot_mean_add(&b, 299, -1, 0);
+        pi_boot_mean_bounds(&b, 0.05, &lower, &upper);
+        h_expect(!differ || differ == 30 ? upper < -3 : upper == INFINITY, "%d of 300 differ: %g to %g", differ, lower, upper);
+        pi_boot_mean_free(A, &b);
+    }
     /* samples of one cluster: as wide as the clusters alone are */
     struct pi_boot_mean c;
     double l2, u2;
     h_expect(!pi_boot_mean_new(A, &b, &err) && !pi_boot_mean_new(A, &c, &err), "%s", err.text);
     for (int i = 0; i < 400; i++) {
         const double d = normal();
-        pi_boot_mean_add(&b, (uint64_t)i, d);
-        for (int k = 0; k < 4; k++) pi_boot_mean_add(&c, (uint64_t)i, d);
+        pi_boot_mean_add(&b, (uint64_t)i, d, 1);
+        for (int k = 0; k < 4; k++) pi_boot_mean_add(&c, (uint64_t)i, d, 1);
     }
     pi_boot_mean_bounds(&b, 0.05, &lower, &upper);
     pi_boot_mean_bounds(&c, 0.05, &l2, &u2);
@@ -138,7 +149,7 @@ START_TEST(coverage)
         struct pi_boot_mean b;
         double lower, upper;
         h_expect(!pi_boot_mean_new(A, &b, &err), "%s", err.text);
-        for (int i = 0; i < n; i++) pi_boot_mean_add(&b, h_rnd64(), _i ? normal() : -log(1 - unit()) - 1);
+        for (int i = 0; i < n; i++) pi_boot_mean_add(&b, h_rnd64(), _i ? normal() : -log(1 - unit()) - 1, 1);
         pi_boot_mean_bounds(&b, 0.05, &lower, &upper);
         above += lower > 0;
         below += upper < 0;

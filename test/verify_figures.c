@@ -97,7 +97,7 @@ START_TEST(of_a_set)                            /* a mean, whose bounds the boot
     ck_assert(!pi_boot_mean_new(&pi_default_allocator, &m, &err));
     double x = 0, y = 0;
     for (size_t i = 0; i < s.n; i++) {
-        pi_boot_mean_add(&m, s.ids[i], s.score_r[i] - s.score_c[i]);
+        pi_boot_mean_add(&m, s.ids[i], s.score_r[i] - s.score_c[i], 1);
         x += s.score_r[i] / (double)s.n;
         y += s.score_c[i] / (double)s.n;
     }

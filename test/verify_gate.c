@@ -136,7 +136,7 @@ static void by_hand(const struct metric *m, double *lower, double *upper)
     struct pi_boot_mean b;
     if (m->how == BOOT) {
         ck_assert(!pi_boot_mean_new(&pi_default_allocator, &b, NULL));
-        for (size_t i = 0; i < s.n; i++) pi_boot_mean_add(&b, s.ids[i], m->of(i).d);
+        for (size_t i = 0; i < s.n; i++) pi_boot_mean_add(&b, s.ids[i], m->of(i).d, 1);
         pi_boot_mean_bounds(&b, 0.05, lower, upper);
         pi_boot_mean_free(&pi_default_allocator, &b);
         return;

@@ -674,6 +674,25 @@ START_TEST(ids)
 }
 END_TEST
 
+/* Repeats are told of, and taken for samples: whether they are is the caller's to know. */
+START_TEST(repeats)
+{
+    struct precinfer_error err = { 0 };
+    static float x[6][2] = { { 1, 2 }, { 3, 4 }, { 2, 1 }, { 4, 3 }, { 5, 6 }, { 6, 5 } };
+    const uint64_t some[] = { 1, 2, 1, 1, 3, 2 };
+    precinfer_gate *g = h_gate(ctx, "{\"precinfer_policy\": 1, \"budgets\": [{\"metric\": \"agreement\", \"min\": 0.5}]}");
+    const struct precinfer_judged j = { .samples = 6, .ids = some, .reference = { x, PRECINFER_F32, 2, { 6, 2 }, 0 },
+                                        .candidate = { x, PRECINFER_F32, 2, { 6, 2 }, 0 } };
+    ck_assert(!precinfer_gate_add(g, &j, &err));
+    precinfer_report *r = h_look(g);
+    h_expect(h_info(r).repeated_samples == 3 && h_info(r).samples == 6 && h_contrast(r, 0).units == 6, "%zu repeats of %zu samples",
+             h_info(r).repeated_samples, h_info(r).samples);
+    precinfer_report_free(r);
+    precinfer_gate_free(g);
+    h_finish();
+}
+END_TEST
+
 Suite *pi_suite(void)
 {
     const struct { const char *name; const TTest *test; int loops; } tests[] = {
@@ -681,7 +700,8 @@ Suite *pi_suite(void)
             { "too_few", too_few, 1 },
         { "no_number", no_number, NANS }, { "clipped", clipped, 1 }, { "zero_vectors", zero_vectors, 1 }, { "flips", flips, 1 },
             { "runs", runs, 1 },
-        { "refused", refused, 1 }, { "ids", ids, 1 } };
+        { "refused", refused, 1 }, { "ids", ids, 1 },
+        { "repeats", repeats, 1 } };
     Suite *suite = suite_create("verify_looks");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         TCase *c = tcase_create(tests[i].name);

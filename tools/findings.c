@@ -281,6 +281,9 @@ void say_contrasts(FILE *out, const struct findings *f)
     char why[600], question[200];
     const char *name = f->policy ? precinfer_policy_name(f->policy) : NULL;
     if (!f->policy) return;
+    if (f->r.repeated_samples)
+        fprintf(out, "%zu of %zu samples are repeats of others, by their %s: the bounds take each for a sample of its own\n",
+                f->r.repeated_samples, f->r.samples, f->plan ? "inputs" : "ids, or outputs and labels");
     if (f->r.ignored_samples) fprintf(out, "%zu samples beyond the policy's n were left out\n", f->r.ignored_samples);
     if (f->nlooks) fprintf(out, "with %zu earlier look%s: %zu samples\n", f->nlooks, f->nlooks > 1 ? "s" : "", samples_by_now(f));
     fputs("\npolicy ", out);

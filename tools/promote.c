@@ -229,6 +229,8 @@ static int check_report(const struct options *o, const struct old_report *r)
         return fail(EXIT_USAGE, "cannot promote", o->report, "it is of recorded outputs: nothing says that this plan made them");
     if (!report_string(r, "data_hash"))
         return fail(EXIT_USAGE, "cannot promote", o->report, "it is of a conversion that nothing was verified in");
+    const char *budget = report_contradiction(r);
+    if (budget) return fail(EXIT_USAGE, "the report contradicts itself", o->report, "its verdict is '%s', but not that of '%s'", verdict, budget);
     if (!strcmp(verdict, "pass")) return 0;
     if (!strcmp(verdict, "fail")) return fail(EXIT_FAILED, "the plan failed", o->report, "its verdict is 'fail'");
     if (!strcmp(verdict, "not enough samples"))

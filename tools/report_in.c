@@ -31,6 +31,19 @@ static const json_t *find(const json_t *j, const char *key) { return json_object
 
 const char *report_string(const struct old_report *r, const char *key) { return json_string_value(find(r->json, key)); }
 int report_true(const struct old_report *r, const char *key) { return json_is_true(find(r->json, key)); }
+/* A verdict that the report's own contrasts do not bear out: its first such contrast; NULL: none. */
+const char *report_contradiction(const struct old_report *r)
+{
+    size_t i;
+    const json_t *x;
+    const char *verdict = report_string(r, "verdict");
+    json_array_foreach(find(r->json, "contrasts"), i, x) {
+        const char *one = json_string_value(find(x, "verdict")), *budget = json_string_value(find(x, "budget"));
+        if (!one || !budget) return "a contrast without a verdict";
+        if (!strcmp(verdict, "pass") && (!strcmp(one, "fail") || !strcmp(one, "not enough samples"))) return budget;
+    }
+    return NULL;
+}
 const char *report_output(const struct old_report *r) { return json_string_value(find(find(r->json, "output"), "reference")); }
 
 /* ------------------------------------------------------------------------------------------------ what a gate goes on from */
@@ -152,6 +165,7 @@ void report_close(struct old_report *r) { (void)r; }
 const char *report_string(const struct old_report *r, const char *key) { (void)r, (void)key; return NULL; }
 int report_true(const struct old_report *r, const char *key) { (void)r, (void)key; return 0; }
 const char *report_output(const struct old_report *r) { (void)r; return NULL; }
+const char *report_contradiction(const struct old_report *r) { (void)r; return NULL; }
 int report_past(const struct old_report *r, struct report_past *p)
 {
     *p = (struct report_past){ 0 };

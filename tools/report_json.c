@@ -157,6 +157,8 @@ void json_answers(struct json *j, const struct findings *f)
     const double n = r->samples ? (double)r->samples : 1;
     json_size(j, "samples", r->samples);
     json_size(j, "overlap_samples", r->overlap_samples);
+    if (r->ignored_samples) json_size(j, "ignored_samples", r->ignored_samples);
+    if (r->repeated_samples) json_size(j, "repeated_samples", r->repeated_samples);
     if (r->labelled) {
         json_open(j, "accuracy", '{');
         json_number(j, "reference", (double)r->right_reference / n);

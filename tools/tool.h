@@ -185,6 +185,7 @@ int report_open(const char *path, struct old_report *r);            /* of verify
 void report_close(struct old_report *r);
 const char *report_string(const struct old_report *r, const char *key);         /* NULL: not there                      */
 int report_true(const struct old_report *r, const char *key);
+const char *report_contradiction(const struct old_report *r);                  /* a budget that its verdict belies; or NULL */
 const char *report_output(const struct old_report *r);                         /* the judged one, of the reference; or NULL */
 struct look { uint64_t data_hash; size_t samples; const char *verdict; };
 struct report_past { struct precinfer_past past; struct look *looks; };          /* strings are the report's             */

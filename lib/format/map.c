@@ -38,6 +38,13 @@ int pi_map_open(const struct pi_allocator *a, const char *path, struct pi_map *m
     return 0;
 }
 
+void pi_map_pass(const struct pi_map *map, size_t to)
+{
+    enum { LARGEST_PAGE = 65536 };                  /* a multiple of every page size in use                           */
+    to = to / LARGEST_PAGE * LARGEST_PAGE;
+    if (map->mapped && to && to <= map->size) (void)madvise((void *)map->bytes, to, MADV_DONTNEED);
+}
+
 void pi_map_close(struct pi_map *map)
 {
     if (map->mapped) munmap((void *)map->bytes, map->size);

@@ -6,6 +6,7 @@
 #include "trace_dir.h"
 
 enum { BLOCK = 32 };
+/* rows: of a sample; 0: the array does not lie along the samples, and is compared with nothing. */
 struct array { struct pi_npy npy; struct pi_map map; unsigned char *owned; const unsigned char *data; size_t rows; };
 struct arrays {
     struct pi_trace t;
@@ -27,6 +28,10 @@ static int next_block(struct pi_trace *t, const struct precinfer_batch *b, struc
     struct arrays *d = (struct arrays *)t;
     (void)b, (void)err;
     d->done += t->samples;
+    for (size_t i = 0; i < d->narrays; i++) {
+        const struct array *a = &d->a[i];
+        if (!a->owned) pi_map_pass(&a->map, a->npy.offset + a->npy.bytes / d->total * d->done);
+    }
     t->samples = d->total - d->done < BLOCK ? d->total - d->done : BLOCK;
     return 0;
 }
@@ -37,7 +42,8 @@ static int get_array(struct pi_trace *t, size_t i, struct pi_tensor *out, struct
     const struct array *a = &d->a[i];
     const size_t each = a->npy.elements / d->total;
     (void)err;
-    *out = (struct pi_tensor){ .type = (uint8_t)a->npy.dtype, .rank = a->npy.rank };
+    *out = (struct pi_tensor){ .type = (uint8_t)a->npy.dtype, .rank = a->rows ? a->npy.rank : 1 };
+    if (!a->rows) return 0;
     memcpy(out->dims, a->npy.dims, sizeof out->dims);
     out->dims[0] = (int64_t)(a->rows * t->samples);
     pi_row_major(out);
@@ -167,7 +173,7 @@ static int open_npz(struct arrays *d, const char *path, struct precinfer_error *
 /* As many samples as most arrays have rows. */
 static int count_samples(struct arrays *d, const char *path, struct precinfer_error *err)
 {
-    size_t best = 0, n = 0;
+    size_t best = 0;
     for (size_t i = 0; i < d->narrays; i++) {
         size_t same = 0;
         if (d->a[i].npy.rank < 1 || d->a[i].npy.dims[0] < 1) continue;
@@ -179,17 +185,11 @@ static int count_samples(struct arrays *d, const char *path, struct precinfer_er
     }
     if (!best) return pi_fail(err, PRECINFER_INVALID, "%s: no array has samples along its first dimension", path);
     for (size_t i = 0; i < d->narrays; i++) {
-        struct array a = d->a[i];
-        if (a.npy.rank < 1 || !a.npy.elements || (size_t)a.npy.dims[0] % d->total) {
-            pi_map_close(&d->a[i].map);
-            pi_free(&d->t.ctx->alloc, d->a[i].owned);
-            continue;
-        }
-        a.rows = (size_t)a.npy.dims[0] / d->total;
-        d->t.tensors[n] = d->t.tensors[i];
-        d->a[n++] = a;
+        struct array *a = &d->a[i];
+        const int along = a->npy.rank > 0 && a->npy.elements && !((size_t)a->npy.dims[0] % d->total);
+        a->rows = along ? (size_t)a->npy.dims[0] / d->total : 0;
     }
-    d->narrays = d->t.n = n;
+    d->t.n = d->narrays;
     return 0;
 }
 

@@ -202,6 +202,7 @@ static int next_block(struct pi_trace *t, const struct precinfer_batch *b, struc
     (void)b;
     t->samples = 0;
     if (r->over) return 0;
+    pi_map_pass(&r->map, r->at);
     PI_TRY(get_record(r, &tag, &in, err));
     if (tag == DONE) return get_done(r, &in, err);
     if (tag != BLCK) return bad(r, err, "contradicts itself");

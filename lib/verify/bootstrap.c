@@ -102,7 +102,7 @@ void pi_boot_mean_free(const struct pi_allocator *a, struct pi_boot_mean *b)
     pi_free(a, b->sums);
     *b = (struct pi_boot_mean){ 0 };
 }
-void pi_boot_mean_add(struct pi_boot_mean *b, uint64_t id, double d)
+void pi_boot_mean_add(struct pi_boot_mean *b, uint64_t id, double d, int differs)
 {
     unsigned char w[PI_REPLICATES];
     const double square = d * d;
@@ -113,6 +113,7 @@ void pi_boot_mean_add(struct pi_boot_mean *b, uint64_t id, double d)
     b->w += 1;
     b->x += d;
     b->xx += square;
+    b->differ += differs != 0;
 }
 void pi_boot_mean_merge(struct pi_boot_mean *into, const struct pi_boot_mean *from)
 {
@@ -130,7 +131,7 @@ static double mean_error(double w, double x, double xx)        /* standard error
 }
 static int mean_ready(const struct pi_boot_mean *b, struct studentized *s)
 {
-    if (b->w < PI_BOOT_LEAST || (b->differ && b->differ < PI_BOOT_DIFFER)) return 0;
+    if (b->w < PI_BOOT_LEAST || (b->differ ? b->differ < PI_BOOT_DIFFER : b->w < PI_BOOT_SAME)) return 0;
     s->estimate = b->x / b->w;
     s->se = mean_error(b->w, b->x, b->xx);
     for (size_t r = 0; r < PI_REPLICATES; r++) {

@@ -5,7 +5,8 @@
 #define PI_VERIFY_BOOTSTRAP_H
 #include "evidence.h"
 
-enum { PI_REPLICATES = PRECINFER_REPLICATES, PI_BOOT_LEAST = 30, PI_BOOT_FEW = 10, PI_BOOT_DIFFER = 30 };
+enum { PI_REPLICATES = PRECINFER_REPLICATES, PI_BOOT_LEAST = 30, PI_BOOT_FEW = 10, PI_BOOT_DIFFER = 30,
+       PI_BOOT_SAME = 300 };
 /* Fewer than PI_BOOT_LEAST units bound nothing; below PI_BOOT_FEW samples on which the models differ, set metrics are bounded by
  * how many may differ (Clopper-Pearson) and how far one of them can move the metric. */
 unsigned pi_poisson(uint64_t id, unsigned replicate);
@@ -15,11 +16,12 @@ void pi_boot_sort(double *t);                  /* PI_REPLICATES of them, ascendi
 struct pi_boot_mean {
     double *sums;                       /* per replicate: weights, weighted sums, squares                        */
     double w, x, xx;
-    uint64_t differ;                    /* the caller's: units on which the two models differ. Where some do, but fewer than
-                                         * PI_BOOT_DIFFER, what they lose is not yet seen, and nothing is bounded */
+    uint64_t differ;                    /* units on which the two models differ. Where some do, but fewer than
+                                         * PI_BOOT_DIFFER, what they lose is not yet seen, and nothing is bounded; where
+                                         * none does, PI_BOOT_SAME show that at most 1% would (at 95%) */
 };
 int pi_boot_mean_new(const struct pi_allocator *a, struct pi_boot_mean *b, struct precinfer_error *err);
-void pi_boot_mean_add(struct pi_boot_mean *b, uint64_t id, double d);
+void pi_boot_mean_add(struct pi_boot_mean *b, uint64_t id, double d, int differs);
 void pi_boot_mean_merge(struct pi_boot_mean *into, const struct pi_boot_mean *from);
 /* One-sided each; -INFINITY, INFINITY where there is too little. */
 void pi_boot_mean_bounds(const struct pi_boot_mean *b, double alpha, double *lower, double *upper);

@@ -104,8 +104,7 @@ int pi_contrast_add(const struct pi_allocator *a, struct pi_contrast *c, uint64_
 {
     double d = d_of(c, r, figure);
     if (c->kind == PI_KIND_MEAN) {
-        pi_boot_mean_add(&c->m, id, d);
-        c->m.differ += r != figure;
+        pi_boot_mean_add(&c->m, id, d, r != figure);
     } else {
         const double rounding = 1e-12 * (c->e.high - c->e.low);
         if (worst || (d > c->e.high && d <= c->e.high + rounding)) d = c->e.high;
@@ -177,9 +176,9 @@ static int64_t needed_mean(const struct pi_contrast *c, double alpha, const stru
 {
     const double mean = c->m.x / c->m.w, variance = c->m.xx / c->m.w - mean * mean;
     const int64_t n = pi_needed_normal(variance > 0 ? sqrt(variance) : 0, mean_unharmed(c, f), alpha);
-    if (!c->m.differ || c->m.differ >= PI_BOOT_DIFFER) return n;
-    const int64_t differ = (int64_t)((double)c->units / (double)c->m.differ * PI_BOOT_DIFFER) + 1;
-    return n < 0 || n > differ ? n : differ;
+    if (n < 0 || c->m.differ >= PI_BOOT_DIFFER) return n;
+    const int64_t differ = !c->m.differ ? PI_BOOT_SAME : (int64_t)((double)c->units / (double)c->m.differ * PI_BOOT_DIFFER) + 1;
+    return n > differ ? n : differ;
 }
 
 static int64_t needed_set(const struct pi_contrast *c, double alpha, const struct pi_finding *f)

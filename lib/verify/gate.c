@@ -303,6 +303,7 @@ static void fill_info(const precinfer_gate *g, precinfer_report *r)
     i->data_hash = pi_hash_end(&g->hash);
     i->overlap_samples = g->dropped;
     i->ignored_samples = g->ignored;
+    i->repeated_samples = g->repeated;
     i->labelled = n->labelled;
     i->right_reference = n->right_reference;
     i->right_candidate = n->right_candidate;

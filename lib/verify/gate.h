@@ -32,6 +32,7 @@ struct precinfer_gate {
     size_t ignored;                     /* after the first n                                                     */
     size_t fresh, again;                /* since the last look: came in; were seen in an earlier one             */
     size_t dropped;                     /* again, of all looks                                                   */
+    size_t repeated;                    /* judged although the same id was                                       */
     struct precinfer_report_info counts;
     int classes;                        /* top-1 means a class                                                   */
     struct precinfer_flip *flips; size_t nflips, flip_room;        /* a heap, the least margin first             */

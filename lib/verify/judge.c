@@ -350,7 +350,7 @@ static int copy_hashes(struct pi_arena *arena, const struct pi_u64s *from, const
 }
 
 /* earlier and the samples since, sorted; `report` besides has the clusters, so that a later gate knows them. */
-static int merge_seen(const precinfer_gate *g, struct pi_u64s *all, precinfer_report *r, struct precinfer_error *err)
+static int merge_seen(precinfer_gate *g, struct pi_u64s *all, precinfer_report *r, struct precinfer_error *err)
 {
     const struct pi_allocator *a = &g->ctx->alloc;
     const size_t n = g->earlier.n + g->ids.n;
@@ -361,6 +361,7 @@ static int merge_seen(const precinfer_gate *g, struct pi_u64s *all, precinfer_re
     all->n = n;
     all->room = n + 1;
     pi_u64s_set(all);
+    g->repeated += n - all->n;
     r->seen = pi_arena_new(&r->arena, all->n + g->cluster_seen.n + 1, sizeof *r->seen);
     if (!r->seen) return pi_no_memory(err, all->n * sizeof *r->seen);
     memcpy(r->seen, all->x, all->n * sizeof *r->seen);

@@ -224,6 +224,7 @@ static int judge_gate(struct verify *v)
     const enum precinfer_verdict a = r->verdict, b = v->r->gate_verdict;
     const int64_t more = v->r->gate_needed;
     r->ignored_samples = v->gate->ignored;
+    r->repeated_samples = v->gate->repeated;
     r->overlap_samples += v->gate->dropped;
     if (a == PRECINFER_FAIL || b == PRECINFER_FAIL) r->verdict = PRECINFER_FAIL;
     else if (a != PRECINFER_UNDECIDED) r->verdict = b;
