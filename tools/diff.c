@@ -165,16 +165,11 @@ static int judge(const struct options *o, struct found *f, struct input *in, con
     progress_end(&progress);
     if (status) return fail_input(&err, "cannot verify", o->data);
     precinfer_report_info(report, &f->verdict);
+    const struct findings what = { .o = o, .policy = limits->policy, .report = report, .r = f->verdict,
+                                   .verdict = f->verdict.verdict, .plan = f->a.m.plan };
+    if (what.verdict == PRECINFER_FAIL || what.verdict == PRECINFER_UNDECIDED) (void)explain_verdict(&what, f->why, sizeof f->why);
     precinfer_report_free(report);
     f->limited = 1;
-    if (f->verdict.verdict == PRECINFER_UNDECIDED && f->verdict.needed_samples > 0)
-        snprintf(f->why, sizeof f->why, "%zu samples do not decide; about %lld would at the rates seen", f->verdict.samples,
-                 (long long)f->verdict.needed_samples);
-    else if (f->verdict.verdict == PRECINFER_UNDECIDED)
-        snprintf(f->why, sizeof f->why, "%zu samples do not decide, and at this rate no number of them would",
-                 f->verdict.samples);
-    else if (f->verdict.verdict == PRECINFER_FAIL) snprintf(f->why, sizeof f->why, "the limits are not met on %zu samples",
-                                                            f->verdict.samples);
     return 0;
 }
 

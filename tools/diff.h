@@ -11,7 +11,7 @@ struct found {
     int limited;                        /* limits were given: */
     struct precinfer_report_info verdict;
     double verify_seconds;
-    char why[300];                      /* the verdict's line */
+    char why[700];                      /* the verdict's line */
     size_t calibrated;                  /* samples that the twin's ranges come from; 0: --stats, or no twin         */
     const char *stats;
     precinfer_minimal *minimal;         /* NULL: not asked for, or nothing to do */
