@@ -53,12 +53,12 @@ START_TEST(figures)
     a[3] = b[4] = 0; a[4] = -0.0f; a[5] = b[5] = b[7] = NAN; a[6] = INFINITY; b[8] = a[9] = b[9] = -INFINITY;
     save(ctx, one, "layer%2Fone", b, N, EACH);
     save(ctx, two, "layer_one", a, N, EACH);
-    save(ctx, one, "bias", whole, N + 1, 0);            /* no sample a row: left out */
+    save(ctx, one, "bias", whole, N + 1, 0);            /* no sample a row: listed, compared with nothing */
     save(ctx, two, "other", a, N, EACH);
     precinfer_diff *d = diff(ctx, recorded(one), recorded(two), NULL, NULL, NULL);
     struct precinfer_diff_info info;
     precinfer_diff_info(d, &info);
-    h_expect(info.layers == 1 && info.compared == 1 && info.samples == N && !info.ordered && !info.has_own &&
+    h_expect(info.layers == 2 && info.compared == 1 && info.samples == N && !info.ordered && !info.has_own &&
              info.first_different == -1,
              "%zu layers, %zu compared, %zu samples", info.layers, info.compared, info.samples);
     const struct precinfer_layer_diff l = layer_of(d, "layer/one", 0);
