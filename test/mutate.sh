@@ -7,9 +7,9 @@ pattern=${1:-*} list=test/mutants.txt
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/clean"
-git ls-files -z --cached --others --exclude-standard -- Makefile include kernels lib test examples/digits | xargs -0 cp -p --parents -t "$dir/clean"
+git ls-files -z --cached --others --exclude-standard -- Makefile include kernels lib test tools examples/digits | xargs -0 cp -p --parents -t "$dir/clean"
 mkdir "$dir/clean/build"
-for part in lib kernels test; do [ ! -d build/$part ] || cp -a build/$part "$dir/clean/build/"; done
+for part in lib kernels test tools; do [ ! -d build/$part ] || cp -a build/$part "$dir/clean/build/"; done
 cp -a build/onnx* "$dir/clean/build/" 2> /dev/null
 
 # TREE SUITE ROWS: exit 0 the suite passed, 1 it failed, 2 it was not built
