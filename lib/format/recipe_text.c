@@ -1,4 +1,5 @@
 /* Writing; needs no JSON library. One node or value a line, so that an edit is one line of a diff. */
+#include <stdio.h>
 #include <string.h>
 #include "../base/error.h"
 #include "number.h"
@@ -104,7 +105,7 @@ static void put_tuned(struct pi_bytes *out, const struct pi_tuned *t)
 {
     char text[PI_NUMBER_TEXT];
     pi_put_text(out, ",\n  \"tune\": {\"samples\": ");
-    pi_put(out, text, pi_number_f64(text, (double)t->samples));
+    pi_put(out, text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)t->samples));
     pi_put_text(out, ", \"hashes\": [");
     for (size_t i = 0; i < t->n; i++) {
         pi_put_text(out, i ? ",\n    \"" : "\n    \"");

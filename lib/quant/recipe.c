@@ -107,7 +107,10 @@ int pi_recipe_set_preprocessing(precinfer_recipe *r, const struct precinfer_prep
 int pi_recipe_add_tuned(precinfer_recipe *r, uint64_t samples, const uint64_t *hashes, size_t n, struct precinfer_error *err)
 {
     const size_t all = n + r->tuned.n;
-    uint64_t *both = pi_malloc(&r->ctx->alloc, all * sizeof *both), *kept;
+    /* JSON's whole numbers end there */
+    if (samples > (uint64_t)INT64_MAX - r->tuned.samples)
+        return pi_fail(err, PRECINFER_MALFORMED, "tune.samples: must be below 2^63");
+    uint64_t *both = pi_malloc(&r->ctx->alloc, (all + 1) * sizeof *both), *kept;
     size_t distinct = 0;
     if (!both) return pi_no_memory(err, all * sizeof *both);
     if (r->tuned.n) memcpy(both, r->tuned.hashes, r->tuned.n * sizeof *both);
